@@ -1,0 +1,1 @@
+"""Pure mathematics on arrays: metrics, calibration, intervals. Imports numpy and scipy only."""
