@@ -1,0 +1,194 @@
+"""Bytes and Parquet files under one root: a directory, or an S3-compatible bucket."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import uuid
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from axiom.errors import BadInputError, MisuseError, NotFoundError, UnavailableError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class S3Options:
+    """How to reach an S3-compatible store. Empty fields fall back to the usual AWS environment."""
+
+    endpoint: str = ""
+    region: str = ""
+    access_key: str = ""
+    secret_key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Storage:
+    """One root of files. Small and picklable: it travels to the workers, and opens its file system there.
+
+    Attributes:
+        location: a directory, or `s3://bucket/prefix`.
+        s3: used when the location is on S3.
+    """
+
+    location: str
+    s3: S3Options = field(default_factory=S3Options)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"location": self.location, "s3": self.s3}
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the root is a directory of this machine."""
+        return "://" not in self.location or self.location.startswith("file://")
+
+    @cached_property
+    def root(self) -> str:
+        """The root as the file system names it, with no trailing slash."""
+        if self.is_local:
+            return str(Path(self.location.removeprefix("file://")).absolute())
+        parts = urlsplit(self.location)
+        if parts.scheme != "s3" or not parts.netloc:
+            raise MisuseError(
+                f"lake location {self.location!r} is neither a directory nor s3://bucket/prefix",
+                hint="set AXIOM_LAKE_URI to a path or to s3://bucket/prefix",
+            )
+        return f"{parts.netloc}{parts.path}".rstrip("/")
+
+    @cached_property
+    def filesystem(self) -> Any:
+        """The pyarrow file system behind the root."""
+        import pyarrow.fs as pafs
+
+        if self.is_local:
+            return pafs.LocalFileSystem()
+        options: dict[str, Any] = {"allow_bucket_creation": False, "connect_timeout": 5, "request_timeout": 60}
+        if self.s3.endpoint:
+            scheme, _, host = self.s3.endpoint.rpartition("://")
+            options |= {"endpoint_override": host, "scheme": scheme or "https"}
+        if self.s3.region:
+            options["region"] = self.s3.region
+        if self.s3.access_key:
+            options |= {"access_key": self.s3.access_key, "secret_key": self.s3.secret_key}
+        return pafs.S3FileSystem(**options)
+
+    def full(self, path: str) -> str:
+        """The path below the root as the file system names it. Refuses to leave the root."""
+        if path.startswith("/") or ".." in path.split("/"):
+            raise MisuseError(f"path {path!r} would leave the lake")
+        return f"{self.root}/{path}" if path else self.root
+
+    def exists(self, path: str) -> bool:
+        """Whether a file stands at `path`."""
+        import pyarrow.fs as pafs
+
+        return bool(self._ask(self.filesystem.get_file_info, self.full(path)).type == pafs.FileType.File)
+
+    def read(self, path: str) -> bytes:
+        """All bytes of the file at `path`; NotFoundError where there is none."""
+        try:
+            with self.filesystem.open_input_stream(self.full(path), compression=None) as stream:
+                return bytes(stream.read())
+        except FileNotFoundError:
+            raise NotFoundError(f"no file {path!r} in the lake {self.location}") from None
+        except OSError as error:
+            raise self._unavailable(error) from error
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write `data` at `path` so that a reader sees all of it or nothing. Replaces what stood there."""
+        full = self.full(path)
+        try:
+            if self.is_local:
+                _write_atomically(Path(full), data)
+            else:
+                with self.filesystem.open_output_stream(full, compression=None) as stream:
+                    stream.write(data)
+        except OSError as error:
+            raise self._unavailable(error) from error
+
+    def files(self, path: str, suffix: str = "") -> list[str]:
+        """Paths of all files below `path`, sorted, relative to the root; empty where there is no such folder."""
+        import pyarrow.fs as pafs
+
+        selector = pafs.FileSelector(self.full(path), allow_not_found=True, recursive=True)
+        found = self._ask(self.filesystem.get_file_info, selector)
+        cut = len(self.root) + 1
+        return sorted(
+            info.path[cut:] for info in found if info.type == pafs.FileType.File and info.path.endswith(suffix)
+        )
+
+    def delete(self, path: str) -> None:
+        """Delete one file; it is no error if it is gone already."""
+        try:
+            self.filesystem.delete_file(self.full(path))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._unavailable(error) from error
+
+    def write_parquet(self, path: str, table: pa.Table, *, row_groups: list[int] | None = None) -> tuple[int, str]:
+        """Write a Parquet file and return its size in bytes and its SHA-256.
+
+        Args:
+            path: below the root.
+            table: what to write.
+            row_groups: rows of each row group, in order; default: groups of a million rows.
+        """
+        import pyarrow.parquet as pq
+
+        sink = io.BytesIO()
+        with pq.ParquetWriter(sink, table.schema, compression="zstd", compression_level=1) as writer:
+            start = 0
+            for rows in row_groups or [table.num_rows]:
+                writer.write_table(
+                    table.slice(start, rows), row_group_size=1 << 20 if row_groups is None else rows or 1
+                )
+                start += rows
+        data = sink.getvalue()
+        self.write(path, data)
+        return len(data), hashlib.sha256(data).hexdigest()
+
+    def parquet(self, path: str, *, dictionary: list[str] | None = None) -> Any:
+        """Open a Parquet file below the root; string columns in `dictionary` come back dictionary-encoded."""
+        import pyarrow.parquet as pq
+
+        full = self.full(path)
+        try:
+            source = full if self.is_local else self.filesystem.open_input_file(full)
+            return pq.ParquetFile(source, read_dictionary=dictionary or [], memory_map=self.is_local)
+        except FileNotFoundError:
+            raise NotFoundError(f"no file {path!r} in the lake {self.location}") from None
+        except OSError as error:
+            raise BadInputError(f"{path}: not a readable Parquet file ({error})") from error
+
+    def _ask(self, call: Any, argument: Any) -> Any:
+        try:
+            return call(argument)
+        except OSError as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: OSError) -> UnavailableError:
+        return UnavailableError(
+            f"the lake {self.location} does not answer: {error}",
+            hint="check AXIOM_LAKE_URI, AXIOM_S3_ENDPOINT and that the store is up and has room",
+        )
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    """Write beside the target, then rename: a crash leaves the old file or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
