@@ -1,0 +1,1 @@
+"""Training: labelled snapshots -> temporal splits -> fit, calibrate, judge, explain."""
