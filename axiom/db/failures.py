@@ -1,0 +1,67 @@
+"""What a driver's exception means to a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy.exc
+
+from axiom.errors import AxiomError, ConflictError, CorruptError, UnavailableError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+_RETRY = frozenset({"40001", "40P01"})  # PostgreSQL: serialization failure, deadlock
+_NO_TABLE = ("no such table", "no such column", "does not exist")
+
+
+def location(url: URL) -> str:
+    """Where the database is, without user or password: `postgresql://host:5432/name` or a file path."""
+    if url.get_backend_name() == "sqlite":
+        return url.database or ""
+    host = url.host or str(url.query.get("host", "localhost"))
+    return f"postgresql://{host}:{url.port or url.query.get('port', 5432)}/{url.database or ''}"
+
+
+def explain(error: Exception, url: URL) -> AxiomError:
+    """Turn an exception of SQLAlchemy or of a driver into the Axiom error that says what to do."""
+    original = error.orig if isinstance(error, sqlalchemy.exc.StatementError) else error
+    if isinstance(original, AxiomError):
+        return original
+    reason = _first_line(original or error, url)
+    sqlite = url.get_backend_name() == "sqlite"
+    return (_explain_sqlite if sqlite else _explain_postgresql)(original or error, reason, location(url))
+
+
+def _explain_sqlite(error: BaseException, reason: str, where: str) -> AxiomError:
+    if "locked" in reason:
+        return UnavailableError(
+            f"SQLite database {where} is locked by another process",
+            hint="wait until the other command ends, or use PostgreSQL through AXIOM_DATABASE_URL",
+        )
+    if "not a database" in reason or "malformed" in reason:
+        return CorruptError(f"{where} is not a SQLite database: {reason}", hint="restore it from a backup")
+    return _explain_any(error, reason, where, way_out="check that the directory exists, is writable and not full")
+
+
+def _explain_postgresql(error: BaseException, reason: str, where: str) -> AxiomError:
+    if getattr(error, "sqlstate", None) in _RETRY:
+        return ConflictError(f"somebody else changed the same rows in {where}: {reason}", hint="try again")
+    return _explain_any(error, reason, where, way_out="check AXIOM_DATABASE_URL and that the server is running")
+
+
+def _explain_any(error: BaseException, reason: str, where: str, way_out: str) -> AxiomError:
+    # DB-API class names are the same in both drivers, and neither driver has to be imported to compare them.
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if any(text in reason for text in _NO_TABLE) and "database" not in reason and "role" not in reason:
+        return ConflictError(f"database {where} lacks Axiom's tables: {reason}", hint="run `axiom init`")
+    if "IntegrityError" in kinds:
+        return ConflictError(f"database {where} refused a row: {reason}")
+    if kinds & {"OperationalError", "InterfaceError", "TimeoutError"}:
+        return UnavailableError(f"database {where} does not answer: {reason}", hint=way_out)
+    return AxiomError(f"database {where} failed: {reason}")
+
+
+def _first_line(error: BaseException, url: URL) -> str:
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return line.replace(url.password, "***") if url.password else line

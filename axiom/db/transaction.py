@@ -1,0 +1,52 @@
+"""Unit of work: every repository on one connection, committed or rolled back together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from axiom.db.batches import Batches
+from axiom.db.models import Models
+from axiom.db.runs import Runs
+from axiom.db.scores import Scores
+from axiom.db.sources import Sources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """The repositories of one unit of work. Useless once its `with` block has ended."""
+
+    connection: Connection
+    clock: Callable[[], datetime]
+
+    @cached_property
+    def sources(self) -> Sources:
+        """Registered data sources."""
+        return Sources(self.connection, self.clock)
+
+    @cached_property
+    def batches(self) -> Batches:
+        """Ingest batches."""
+        return Batches(self.connection, self.clock)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Runs of stages."""
+        return Runs(self.connection, self.clock)
+
+    @cached_property
+    def models(self) -> Models:
+        """Model versions and their history."""
+        return Models(self.connection, self.clock)
+
+    @cached_property
+    def scores(self) -> Scores:
+        """Current scores and the sets they came from."""
+        return Scores(self.connection, self.clock)
