@@ -107,7 +107,7 @@ class Feature:
         if self.kind == "tenure":
             return "tenure"
         what = {
-            "trend": f"{self.of}_{self.method}",
+            "trend": self.method if self.of == "value" else f"{self.of}_{self.method}",
             "seasonality": self.method,
             "activation": self.method + (f"_first{self.within}d" if self.within else ""),
         }
