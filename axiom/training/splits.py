@@ -315,8 +315,8 @@ def _no_training(times: Sequence[datetime], horizon: timedelta) -> BadInputError
 def _no_calibration(before: Sequence[datetime], holdout: datetime, horizon: timedelta) -> str:
     return (
         f"no room for a calibration slice: it would need a training cut-off on or before {day(holdout - 2 * horizon)} "
-        f"(two horizons of {in_days(horizon)} before the holdout {day(holdout)}), and the earliest is {day(before[0])}. "
-        "Probabilities are left as the model gives them (identity calibration)."
+        f"(two horizons of {in_days(horizon)} before the holdout {day(holdout)}), and the earliest is "
+        f"{day(before[0])}. Probabilities are left as the model gives them (identity calibration)."
     )
 
 

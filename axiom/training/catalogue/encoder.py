@@ -1,0 +1,222 @@
+"""Preprocessing: from the vector of raw features to the columns that a model learns from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from axiom.errors import BadInputError
+from axiom.training.catalogue.layout import Layout
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from axiom.maths.arrays import FloatArray, IntArray
+
+_MAX_LEVELS = 30
+_MIN_LEVEL_ROWS = 5
+_SKEWED = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """A learnt preprocessing. Output columns: numbers, then missing indicators, then one-hot categories.
+
+    Attributes:
+        layout: order and categories of the raw features (p of them).
+        names: the output columns' names, length k.
+        source: raw feature of each output column, shape (k,).
+        numeric: raw feature of each numeric output, shape (a,).
+        fill: what stands for a missing value, shape (a,); NaN where the model takes missing values itself.
+        squash: scale c of asinh(v / c) for heavy-tailed features, shape (a,); 0 leaves the value as it is.
+        centre: subtracted from each numeric output, shape (a,).
+        scale: divides each numeric output, shape (a,).
+        indicator: raw feature of each missing indicator, shape (b,).
+        categorical: raw feature of each one-hot block, shape (c,).
+        slots: output column of each code of each block, shape (c, 2 + most levels): missing, unseen, level 0, 1, …;
+            -1 for none.
+    """
+
+    layout: Layout
+    names: tuple[str, ...]
+    source: IntArray
+    numeric: IntArray
+    fill: FloatArray
+    squash: FloatArray
+    centre: FloatArray
+    scale: FloatArray
+    indicator: IntArray
+    categorical: IntArray
+    slots: IntArray
+
+    def transform(self, M: FloatArray) -> FloatArray:
+        """Raw rows, shape (n, p), to model columns, shape (n, k)."""
+        a, b = len(self.numeric), len(self.indicator)
+        out = np.zeros((len(M), len(self.names)))
+        values = M[:, self.numeric]
+        values = np.where(np.isnan(values), self.fill, values)
+        if self.squash.any():
+            heavy = self.squash > 0
+            values[:, heavy] = np.arcsinh(values[:, heavy] / self.squash[heavy])
+        out[:, :a] = (values - self.centre) / self.scale
+        out[:, a : a + b] = np.isnan(M[:, self.indicator])
+        for block, j in enumerate(self.categorical):
+            codes = M[:, j]
+            slot = self.slots[block, np.where(np.isnan(codes), 0, codes + 2).astype(np.int64)]
+            rows = np.flatnonzero(slot >= 0)
+            out[rows, slot[rows]] = 1.0
+        return out
+
+
+def learn_encoder(X: pa.Table, *, impute: bool, scale: bool) -> tuple[Encoder, FloatArray, tuple[str, ...]]:
+    """Learn the preprocessing from training rows.
+
+    A column that is missing throughout or holds one value only is dropped, with a warning that names it. A category
+    with fewer than 5 rows, or beyond the 30 commonest, goes to `other`, where unseen ones go too.
+
+    Args:
+        X: features of the training rows.
+        impute: fill a missing value with the median; else the model gets NaN where training had missing values too.
+        scale: centre on the mean, divide by the standard deviation, asinh for heavy tails.
+
+    Returns:
+        The encoder, the raw matrix (n, p) of the training rows, and the warnings.
+
+    Raises:
+        BadInputError: no column is left.
+    """
+    layout = Layout.learn(X)
+    M = layout.matrix(X)
+    plan = _Plan(layout, M)
+    if not plan.names:
+        raise BadInputError(
+            f"none of the {len(layout.names)} features varies over the {len(M)} training rows",
+            hint="build other features, or train on more cut-offs",
+        )
+    numeric = np.array(plan.numeric, dtype=np.int64)
+    values = M[:, numeric]
+    missing = np.isnan(values)
+    fill = _medians(values)
+    squash = _squashes(values) if scale else np.zeros(len(numeric))
+    centre, sd = np.zeros(len(numeric)), np.ones(len(numeric))
+    if scale:
+        filled = np.where(missing, fill, values)
+        flat = squash == 0
+        filled = np.where(flat, filled, np.arcsinh(filled / np.where(flat, 1.0, squash)))
+        centre, sd = filled.mean(axis=0), filled.std(axis=0)
+        sd[sd == 0] = 1.0
+    if not impute:
+        fill[missing.any(axis=0)] = np.nan
+    encoder = Encoder(
+        layout,
+        tuple(plan.names),
+        np.array(plan.source, dtype=np.int64),
+        numeric,
+        fill,
+        squash,
+        centre,
+        sd,
+        np.array(plan.indicator, dtype=np.int64),
+        np.array(plan.categorical, dtype=np.int64),
+        plan.slot_table(),
+    )
+    return encoder, M, plan.warnings()
+
+
+class _Plan:
+    """Which output columns there will be."""
+
+    def __init__(self, layout: Layout, M: FloatArray) -> None:
+        self.numeric: list[int] = []
+        self.indicator: list[int] = []
+        self.categorical: list[int] = []
+        self.names: list[str] = []
+        self.source: list[int] = []
+        self._slots: list[list[int]] = []
+        self._empty: list[str] = []
+        self._constant: list[str] = []
+        wide = [j for j, name in enumerate(layout.names) if name not in layout.levels]
+        for j in wide:
+            self._number(j, layout.names[j], M[:, j])
+        for j in self.numeric:
+            self._add(j, layout.names[j])
+        for j in self.indicator:
+            self._add(j, f"{layout.names[j]} is missing")
+        for j, name in enumerate(layout.names):
+            if name in layout.levels:
+                self._category(j, name, layout.levels[name], M[:, j])
+
+    def _add(self, j: int, name: str) -> int:
+        self.names.append(name)
+        self.source.append(j)
+        return len(self.names) - 1
+
+    def _number(self, j: int, name: str, values: FloatArray) -> None:
+        missing = np.isnan(values)
+        if missing.all():
+            self._empty.append(name)
+            return
+        varies = np.nanmin(values) != np.nanmax(values)
+        if varies:
+            self.numeric.append(j)
+        if missing.any():
+            self.indicator.append(j)
+        elif not varies:
+            self._constant.append(name)
+
+    def _category(self, j: int, name: str, levels: tuple[str, ...], codes: FloatArray) -> None:
+        missing = np.isnan(codes)
+        if missing.all():
+            self._empty.append(name)
+            return
+        counts = np.bincount(codes[~missing].astype(np.int64), minlength=len(levels))
+        if len(levels) == 1 and not missing.any():
+            self._constant.append(name)
+            return
+        common = np.argsort(-counts, kind="stable")[:_MAX_LEVELS]
+        kept = {int(k) for k in common if counts[k] >= _MIN_LEVEL_ROWS}
+        other = self._add(j, f"{name} = other") if len(kept) < len(levels) else -1
+        slots = [self._add(j, f"{name} is missing") if missing.any() else -1, other]
+        slots += [self._add(j, f"{name} = {level}") if k in kept else other for k, level in enumerate(levels)]
+        self.categorical.append(j)
+        self._slots.append(slots)
+
+    def slot_table(self) -> IntArray:
+        width = max((len(row) for row in self._slots), default=2)
+        table = np.full((len(self._slots), width), -1, dtype=np.int64)
+        for block, row in enumerate(self._slots):
+            table[block, : len(row)] = row
+        return table
+
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(
+            f"dropped {len(names)} column{'s' if len(names) > 1 else ''} {what} over the training rows: "
+            f"{', '.join(names[:10])}{', …' if len(names) > 10 else ''}"
+            for names, what in ((self._empty, "missing throughout"), (self._constant, "with a single value"))
+            if names
+        )
+
+
+def _medians(values: FloatArray) -> FloatArray:
+    return np.nanmedian(values, axis=0) if values.shape[1] else np.zeros(0)
+
+
+def _squashes(values: FloatArray) -> FloatArray:
+    """The typical size of each heavy-tailed column; 0 for the others.
+
+    Counts and money grow by factors: on their raw scale a handful of rows would carry a linear model.
+    """
+    out = np.zeros(values.shape[1])
+    for j in range(values.shape[1]):
+        column = values[~np.isnan(values[:, j]), j]
+        size = float(np.median(np.abs(column[column != 0])))
+        if abs(_skewness(column)) > _SKEWED and abs(_skewness(np.arcsinh(column / size))) < abs(_skewness(column)):
+            out[j] = size
+    return out
+
+
+def _skewness(column: FloatArray) -> float:
+    sd = float(column.std())
+    return float(np.mean(((column - column.mean()) / sd) ** 3)) if sd > 0 else 0.0

@@ -1,0 +1,86 @@
+"""Logistic regression, stored as its coefficients."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import expit
+
+from axiom.training.catalogue.model import Entry, FitData, RowScorer, Scorer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from axiom.maths.arrays import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class LinearScorer(Scorer):
+    """P = 1 / (1 + exp(-(Z·coefficients + intercept))).
+
+    Attributes:
+        coefficients: log-odds per unit of each encoded column, shape (k,).
+        intercept: log-odds at zero.
+    """
+
+    coefficients: FloatArray
+    intercept: float
+
+    def margin(self, Z: FloatArray) -> FloatArray:
+        """Log-odds of encoded rows, shape (n,)."""
+        return np.asarray(Z @ self.coefficients + self.intercept)
+
+    def probability(self, Z: FloatArray) -> FloatArray:
+        """See `Scorer.probability`."""
+        return np.asarray(expit(self.margin(Z)))
+
+    def one_row(self) -> RowScorer:
+        """See `Scorer.one_row`."""
+        coefficients, intercept = self.coefficients, self.intercept
+        return lambda z: float(expit(z @ coefficients + intercept))
+
+
+def _fit(data: FitData, params: Mapping[str, Any]) -> LinearScorer:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    ratio = {"l2": 0.0, "l1": 1.0, "elasticnet": params["l1_ratio"]}[params["penalty"]]
+    # liblinear would penalise the intercept; saga is the only other solver for L1 (it needs scaled columns).
+    solver = "lbfgs" if ratio == 0 else "saga"
+    model = LogisticRegression(
+        C=params["C"], l1_ratio=ratio, solver=solver, max_iter=params["max_iter"], tol=1e-6, random_state=data.seed
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        model.fit(data.Z, data.y, sample_weight=data.w)
+    if any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
+        data.notes.append(f"logistic: not converged after {params['max_iter']} iterations; raise max_iter or lower C")
+    _note_separation(data, model)
+    return LinearScorer(np.ascontiguousarray(model.coef_[0], dtype=float), float(model.intercept_[0]))
+
+
+def _note_separation(data: FitData, model: Any) -> None:
+    margin = data.Z @ model.coef_[0] + model.intercept_[0]
+    if np.min(margin[data.y]) > np.max(margin[~data.y]):
+        top = data.names[int(np.argmax(np.abs(model.coef_[0])))]
+        data.notes.append(
+            f"logistic: the training rows are separated perfectly (largest coefficient: {top!r}); coefficients "
+            "are held finite by the penalty alone. Look for a column that knows the label"
+        )
+
+
+LOGISTIC = Entry(
+    "logistic",
+    "logistic regression",
+    0,
+    _fit,
+    defaults={"penalty": "l2", "C": 0.1, "l1_ratio": 0.5, "max_iter": 2000},
+    space={
+        "penalty": {"type": "choice", "values": ["l2", "l1", "elasticnet"]},
+        "C": {"type": "float", "low": 1e-4, "high": 10.0, "log": True},
+        "l1_ratio": {"type": "float", "low": 0.1, "high": 0.9},
+    },
+)
