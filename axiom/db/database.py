@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from axiom.db.failures import explain, location
 from axiom.db.transaction import Transaction
-from axiom.errors import BadInputError, ConflictError, MisuseError
+from axiom.errors import AxiomError, BadInputError, ConflictError, MisuseError
 from axiom.settings import mask_url
 
 if TYPE_CHECKING:
@@ -61,10 +61,14 @@ class Database:
         if settings.database_url is None:
             settings.home.mkdir(parents=True, exist_ok=True)
         database = cls(settings.database_location)
-        if database._url.get_backend_name() == "sqlite":
-            database.migrate()
-        else:
-            database.check_schema()
+        try:
+            if database._url.get_backend_name() == "sqlite":
+                database.migrate()
+            else:
+                database.check_schema()
+        except AxiomError:
+            database.close()
+            raise
         return database
 
     def __enter__(self) -> Self:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
 _RETRY = frozenset({"40001", "40P01"})  # PostgreSQL: serialization failure, deadlock
-_NO_TABLE = ("no such table", "no such column", "does not exist")
+_UNDEFINED = frozenset({"42P01", "42703"})  # PostgreSQL: no such table, no such column
 
 
 def location(url: URL) -> str:
@@ -53,7 +53,7 @@ def _explain_postgresql(error: BaseException, reason: str, where: str) -> AxiomE
 def _explain_any(error: BaseException, reason: str, where: str, way_out: str) -> AxiomError:
     # DB-API class names are the same in both drivers, and neither driver has to be imported to compare them.
     kinds = {kind.__name__ for kind in type(error).__mro__}
-    if any(text in reason for text in _NO_TABLE) and "database" not in reason and "role" not in reason:
+    if getattr(error, "sqlstate", None) in _UNDEFINED or reason.startswith(("no such table", "no such column")):
         return ConflictError(f"database {where} lacks Axiom's tables: {reason}", hint="run `axiom init`")
     if "IntegrityError" in kinds:
         return ConflictError(f"database {where} refused a row: {reason}")

@@ -1,0 +1,1 @@
+"""Model versions: cards, artefacts, stages."""
