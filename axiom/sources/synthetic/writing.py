@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 Format = Literal["parquet", "csv"]
-_ROWS = 1_000_000  # rows per row group
+_ROWS = 262_144  # rows per row group
 
 
 class _Sink(Protocol):
@@ -33,9 +34,9 @@ class _File:
     def __init__(self, path: Path, schema: pa.Schema, kind: Format) -> None:
         self._path = path
         self._partial = path.with_name(f"{path.name}.partial")
-        self._schema = _plain(schema) if kind == "csv" else schema
+        self._as_text = kind == "csv"
         self._sink: _Sink = (
-            pa.csv.CSVWriter(str(self._partial), self._schema)
+            pa.csv.CSVWriter(str(self._partial), _for_csv(schema.empty_table()).schema)
             if kind == "csv"
             else pa.parquet.ParquetWriter(str(self._partial), schema, compression="zstd")
         )
@@ -51,7 +52,8 @@ class _File:
 
     def _flush(self, rows: int) -> None:
         # Page boundaries follow the chunks of a column: make it one chunk.
-        self._sink.write_table(self._waiting.slice(0, rows).combine_chunks().cast(self._schema))
+        group = self._waiting.slice(0, rows).combine_chunks()
+        self._sink.write_table(_for_csv(group) if self._as_text else group)
         self._waiting = self._waiting.slice(rows)
 
     def __exit__(
@@ -66,10 +68,17 @@ class _File:
             self._partial.unlink()
 
 
-def _plain(schema: pa.Schema) -> pa.Schema:
-    """CSV knows no dictionaries."""
-    types = [field.type.value_type if pa.types.is_dictionary(field.type) else field.type for field in schema]
-    return pa.schema(list(zip(schema.names, types, strict=True)))
+def _for_csv(table: pa.Table) -> pa.Table:
+    """Plain columns; times, all whole seconds, as RFC 3339 text (Arrow's own cast of zoned times is 7 times slower)."""
+    columns = {}
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if pa.types.is_timestamp(field.type):
+            local = column.cast(pa.timestamp("us")).cast(pa.timestamp("s")).cast(pa.string())
+            column = pc.binary_join_element_wise(local, "Z", "")  # noqa: PLW2901
+        elif pa.types.is_dictionary(field.type):
+            column = column.cast(field.type.value_type)  # noqa: PLW2901
+        columns[field.name] = column
+    return pa.table(columns)
 
 
 def write(
