@@ -1,0 +1,39 @@
+"""The command tree."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from axiom import __version__
+from axiom.cli import build, demo, ingest, inspect, models, score, train
+
+app = typer.Typer(
+    name="axiom",
+    help="Churn probabilities and customer lifetime values with honest intervals, from raw files to served scores.",
+    epilog="Start with `axiom demo`, or with `axiom init` and `axiom ingest FILE`. Settings: AXIOM_* variables, `axiom settings`.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:  # noqa: FBT001  (the form that Typer calls)
+    if value:
+        typer.echo(f"axiom {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[  # noqa: ARG001
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+for _room in (inspect, ingest, build, train, score, models, demo):
+    _room.register(app)

@@ -1,0 +1,1 @@
+"""Ray Serve applications. HTTP frameworks appear in this room only."""

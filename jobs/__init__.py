@@ -1,1 +1,0 @@
-"""Entry points for `ray job submit`."""
