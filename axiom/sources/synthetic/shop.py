@@ -73,7 +73,7 @@ class Shop(Recipe):
     }
 
     def check(self) -> None:
-        """Refuse an unknown resolution and first purchases after the window."""
+        """Refuse an unknown resolution, first purchases after the window, and more purchases than memory holds."""
         if self.resolution not in ("second", "day"):
             raise MisuseError(f"unknown resolution {self.resolution!r}", hint="second or day")
         if self.acquisition_days > self.days:
@@ -81,7 +81,6 @@ class Shop(Recipe):
                 f"acquisition_days={self.acquisition_days} is longer than the window of {self.days} days",
                 hint="raise days or lower acquisition_days",
             )
-
         if self._purchases > _MOST_PURCHASES:
             raise MisuseError(
                 f"r={self.r:g} and alpha={self.alpha:g} mean {self._purchases:,.0f} purchases per customer",
