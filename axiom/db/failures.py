@@ -41,16 +41,32 @@ def _explain_sqlite(error: BaseException, reason: str, where: str) -> AxiomError
         )
     if "not a database" in reason or "malformed" in reason:
         return CorruptError(f"{where} is not a SQLite database: {reason}", hint="restore it from a backup")
-    return _explain_any(error, reason, where, way_out="check that the directory exists, is writable and not full")
+    return _explain_any(
+        error,
+        reason,
+        where,
+        unavailable=UnavailableError(
+            f"SQLite database {where} cannot be used: {reason}",
+            hint="check that its directory exists, is writable and not full",
+        ),
+    )
 
 
 def _explain_postgresql(error: BaseException, reason: str, where: str) -> AxiomError:
     if getattr(error, "sqlstate", None) in _RETRY:
         return ConflictError(f"somebody else changed the same rows in {where}: {reason}", hint="try again")
-    return _explain_any(error, reason, where, way_out="check AXIOM_DATABASE_URL and that the server is running")
+    return _explain_any(
+        error,
+        reason,
+        where,
+        unavailable=UnavailableError(
+            f"database {where} does not answer: {reason}",
+            hint="check AXIOM_DATABASE_URL and that the server is running",
+        ),
+    )
 
 
-def _explain_any(error: BaseException, reason: str, where: str, way_out: str) -> AxiomError:
+def _explain_any(error: BaseException, reason: str, where: str, unavailable: UnavailableError) -> AxiomError:
     # DB-API class names are the same in both drivers, and neither driver has to be imported to compare them.
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if getattr(error, "sqlstate", None) in _UNDEFINED or reason.startswith(("no such table", "no such column")):
@@ -58,7 +74,7 @@ def _explain_any(error: BaseException, reason: str, where: str, way_out: str) ->
     if "IntegrityError" in kinds:
         return ConflictError(f"database {where} refused a row: {reason}")
     if kinds & {"OperationalError", "InterfaceError", "TimeoutError"}:
-        return UnavailableError(f"database {where} does not answer: {reason}", hint=way_out)
+        return unavailable
     return AxiomError(f"database {where} failed: {reason}")
 
 

@@ -79,7 +79,12 @@ def arrays_to_npz(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
     if objects := [name for name, array in arrays.items() if array.dtype.hasobject]:
         raise MisuseError(f"array {objects[0]!r} holds Python objects", hint="use numbers or fixed-width strings")
     blob = io.BytesIO()
-    np.savez(blob, allow_pickle=False, **dict(arrays))
+    # np.savez takes array names as keyword arguments, so it could not store one called "file".
+    with zipfile.ZipFile(blob, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, array, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), member.getvalue())
     return blob.getvalue()
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,19 @@ if TYPE_CHECKING:
 
 AS_OF = datetime(2011, 12, 9, tzinfo=UTC)
 SCORED = datetime(2026, 1, 1, 12, 0, 0, 5, tzinfo=UTC)
-NASTY = ["plain", 'quo"te', "it's", "new\nline\r\n", "comma,tab\t", "", " spaces ", "\\N", "NULL", "ünïcødé 🦊", "a\n\\.\nb"]
+NASTY = [
+    "plain",
+    'quo"te',
+    "it's",
+    "new\nline\r\n",
+    "comma,tab\t",
+    "",
+    " spaces ",
+    "\\N",
+    "NULL",
+    "ünïcødé 🦊",
+    "a\n\\.\nb",
+]
 
 
 def columns(ids: list[str], **others: Any) -> dict[str, list[Any]]:
@@ -149,6 +162,17 @@ def test_readers_see_the_old_scores_until_the_new_ones_are_complete(db: Database
     with db.transaction() as tx:
         tx.scores.replace_scores("s2", peek(), as_of=AS_OF, dataset_path="x", models={})
     assert customers(db) == ["c", "d"]
+
+
+def test_concurrent_publications_leave_one_whole_set(db: Database) -> None:
+    sets = {f"s{i}": columns([f"{i}-{j}" for j in range(50)]) for i in range(4)}
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda item: publish(db, *item), [*sets.items(), *sets.items()]))
+    with db.reading() as tx:
+        assert sorted(published.id for published in tx.scores.sets()) == sorted(sets)
+        current = tx.scores.top(1000)
+    assert len(current) == 50
+    assert len({score.score_set_id for score in current}) == 1
 
 
 @pytest.mark.parametrize(
