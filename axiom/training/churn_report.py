@@ -41,6 +41,7 @@ class ModelScore:
         cv_log_loss: mean log loss over the folds; None where there is nothing to compare on.
         fold_losses: fold -> mean log loss.
         calibration: `identity`, `platt` or `isotonic`.
+        threshold: contact from this probability on.
         metrics: on the holdout, with intervals; None where one is undefined.
         cohorts: cohort -> metric -> value, on the holdout.
         baseline: the comparison with the baseline; None for the baselines themselves.
@@ -52,6 +53,7 @@ class ModelScore:
     cv_log_loss: MetricValue | None
     fold_losses: dict[str, float]
     calibration: str
+    threshold: float
     metrics: dict[str, MetricValue | None]
     cohorts: dict[str, dict[str, MetricValue | None]] = field(default_factory=dict)
     baseline: Comparison | None = None

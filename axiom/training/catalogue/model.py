@@ -44,6 +44,7 @@ class FittedModel:
         encoder: raw features -> encoded columns.
         scorer: encoded columns -> P(churn).
         warnings: what happened while fitting (dropped columns, no convergence), in full sentences.
+        shift: added to the log-odds; undoes class weights.
     """
 
     name: str
@@ -51,6 +52,7 @@ class FittedModel:
     encoder: Encoder
     scorer: Scorer
     warnings: tuple[str, ...] = ()
+    shift: float = 0.0
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -67,14 +69,17 @@ class FittedModel:
         Raises:
             BadInputError: a feature is missing or has another type than in training.
         """
-        return self.scorer.probability(self.encode(X))
+        p = self.scorer.probability(self.encode(X))
+        return _shifted(p, self.shift) if self.shift else p
 
     def compile(self) -> RowScorer:
         """A fast function from one raw vector, shape (p,), in the order of `features`, to P(churn).
 
         Categories stand by their code (`Layout.vector` makes such a vector), a missing value is NaN.
         """
-        transform, score = self.encoder.transform, self.scorer.one_row()
+        transform, score, shift = self.encoder.transform, self.scorer.one_row(), self.shift
+        if shift:
+            return lambda vector: float(_shifted(score(transform(vector[None, :])[0]), shift))
         return lambda vector: score(transform(vector[None, :])[0])
 
     def to_files(self) -> dict[str, bytes]:
@@ -186,6 +191,12 @@ class Estimator:
         data = FitData(encoder.transform(M), y, w, groups, encoder.names, self.seed)
         scorer = self.entry.fit(data, self.params)
         return FittedModel(self.name, dict(self.params), encoder, scorer, (*warnings, *data.notes))
+
+
+def _shifted(p: Any, shift: float) -> Any:
+    """Odds times exp(shift); 0 and 1 stay."""
+    odds = np.exp(shift)
+    return p * odds / (1.0 - p + p * odds)
 
 
 def _normalised(weights: FloatArray | None, rows: int) -> FloatArray:

@@ -1,0 +1,76 @@
+"""Which model is kept: mean log loss over the folds, and a near-tie goes to the simpler one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from axiom.maths.intervals import MetricValue, normal_interval
+from axiom.maths.metrics import log_losses
+from axiom.training.catalogue import CATALOGUE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from axiom.maths.arrays import BoolArray, FloatArray
+
+RULE = (
+    "lowest mean log loss over the folds; a simpler model is preferred when its loss is within one standard error of "
+    "the difference to the lowest"
+)
+NO_RULE = "nothing to compare on before the holdout: the simplest model that was asked for"
+_FLOOR = 1e-4  # uncalibrated votes of 0 and 1 would otherwise decide by a handful of rows
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The choice.
+
+    Attributes:
+        champion: the model that is kept.
+        rule: how it was chosen.
+        losses: model -> mean log loss over the folds with its interval; empty where there are no folds.
+        fold_losses: model -> fold -> mean log loss.
+    """
+
+    champion: str
+    rule: str
+    losses: dict[str, MetricValue]
+    fold_losses: dict[str, dict[str, float]]
+
+
+def fold_loss(y: BoolArray, p: FloatArray) -> FloatArray:
+    """Log loss of each row of a fold, shape (n,); p is kept 1e-4 away from 0 and 1."""
+    return log_losses(y, np.clip(p, _FLOOR, 1 - _FLOOR))
+
+
+def select(models: tuple[str, ...], losses: Mapping[str, Mapping[str, FloatArray]], level: float) -> Selection:
+    """Choose among models judged on identical folds.
+
+    Args:
+        models: the candidates.
+        losses: model -> fold -> log loss of each row, the same rows for every model; may hold baselines too.
+        level: confidence level of the reported losses.
+    """
+    by_rank = sorted(models, key=lambda name: CATALOGUE[name].rank)
+    if not any(losses.values()):
+        return Selection(by_rank[0], NO_RULE if len(models) > 1 else "the only model that was asked for", {}, {})
+    means = {name: normal_interval(*_mean(list(folds.values())), level) for name, folds in losses.items()}
+    fold_means = {name: {fold: float(rows.mean()) for fold, rows in folds.items()} for name, folds in losses.items()}
+    lowest = min(models, key=lambda name: means[name].value)
+    for name in by_rank:
+        gap, error = _mean([losses[name][fold] - losses[lowest][fold] for fold in losses[lowest]])
+        if gap <= error:
+            return Selection(name, RULE, means, fold_means)
+    raise AssertionError("the lowest loss is within its own error")
+
+
+def _mean(folds: list[FloatArray]) -> tuple[float, float]:
+    """Mean over the folds, and the larger of its error from rows within folds and from folds among each other."""
+    means = np.array([rows.mean() for rows in folds])
+    within = math.sqrt(sum(rows.var(ddof=1) / len(rows) if len(rows) > 1 else 0.0 for rows in folds)) / len(folds)
+    between = float(means.std(ddof=1)) / math.sqrt(len(folds)) if len(folds) > 1 else 0.0
+    return float(means.mean()), max(within, between)
