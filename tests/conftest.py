@@ -31,10 +31,10 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def empty_postgres_url(postgres_url: str) -> str:
-    """URL of a PostgreSQL database of this test's own, with no tables."""
+    """URL of a PostgreSQL schema of this test's own, with no tables; much quicker to make than a database."""
     name = f"test_{uuid.uuid4().hex}"
-    run_sql(postgres_url, f"CREATE DATABASE {name}")
-    return postgres_url.replace("/postgres?", f"/{name}?")
+    run_sql(postgres_url, f"CREATE SCHEMA {name}")
+    return f"{postgres_url}&options=-csearch_path%3D{name}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -12,11 +12,12 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from axiom.db.failures import explain, location
 from axiom.db.transaction import Transaction
-from axiom.errors import AxiomError, BadInputError, ConflictError, MisuseError
+from axiom.errors import AxiomError, BadInputError, ConflictError, MisuseError, UnavailableError
 from axiom.settings import mask_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from axiom.settings import Settings
 
@@ -55,11 +56,11 @@ class Database:
         because its schema is changed on purpose (`migrate`), not by whoever connects first.
 
         Raises:
-            UnavailableError: It does not answer.
+            UnavailableError: It does not answer, or AXIOM_HOME cannot be made.
             ConflictError: Its schema is older (server) or newer than this code.
         """
         if settings.database_url is None:
-            settings.home.mkdir(parents=True, exist_ok=True)
+            _make(settings.home)
         database = cls(settings.database_location)
         try:
             if database._url.get_backend_name() == "sqlite":
@@ -158,6 +159,13 @@ class Database:
                     yield connection
         except (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error) as error:
             raise explain(error, self._url) from error
+
+
+def _make(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnavailableError(f"cannot make the directory {home}: {error.strerror}", hint="set AXIOM_HOME") from error
 
 
 def _parse(url: str) -> sa.URL:

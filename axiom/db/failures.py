@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _RETRY = frozenset({"40001", "40P01"})  # PostgreSQL: serialization failure, deadlock
 _UNDEFINED = frozenset({"42P01", "42703"})  # PostgreSQL: no such table, no such column
+_DUPLICATE = "42P07"  # PostgreSQL: the table exists already
 
 
 def location(url: URL) -> str:
@@ -69,7 +70,10 @@ def _explain_postgresql(error: BaseException, reason: str, where: str) -> AxiomE
 def _explain_any(error: BaseException, reason: str, where: str, unavailable: UnavailableError) -> AxiomError:
     # DB-API class names are the same in both drivers, and neither driver has to be imported to compare them.
     kinds = {kind.__name__ for kind in type(error).__mro__}
-    if getattr(error, "sqlstate", None) in _UNDEFINED or reason.startswith(("no such table", "no such column")):
+    sqlstate = getattr(error, "sqlstate", None)
+    if sqlstate == _DUPLICATE or (reason.startswith("table ") and reason.endswith("already exists")):
+        return ConflictError(f"database {where} belongs to something else: {reason}", hint="use an empty database")
+    if sqlstate in _UNDEFINED or reason.startswith(("no such table", "no such column")):
         return ConflictError(f"database {where} lacks Axiom's tables: {reason}", hint="run `axiom init`")
     if "IntegrityError" in kinds:
         return ConflictError(f"database {where} refused a row: {reason}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+
 from axiom.db import Database
 from axiom.db.database import REVISIONS
 from axiom.db.tables import metadata
@@ -125,6 +126,16 @@ def test_migrating_twice_keeps_the_data(db: Database) -> None:
     db.migrate()
     with db.reading() as tx:
         assert len(tx.sources.list()) == 1
+
+
+def test_a_migration_that_fails_half_way_leaves_the_database_as_it_was(database_url: str) -> None:
+    with Database(database_url) as database:
+        with database.transaction() as tx:
+            tx.connection.execute(sa.text("CREATE TABLE scores (team TEXT)"))
+        with pytest.raises(ConflictError, match=r"belongs to something else: .*scores"):
+            database.migrate()
+        with database.reading() as tx:
+            assert sa.inspect(tx.connection).get_table_names() == ["scores"]
 
 
 def test_an_unknown_revision_is_refused(db: Database) -> None:
@@ -264,6 +275,12 @@ def test_a_locked_file_is_also_said_so_to_who_connects_first(tmp_path: Path) -> 
     with pytest.raises(UnavailableError, match="is locked"), Database(f"sqlite:///{path}", patience=0.01) as database:
         use(database)
     holder.close()
+
+
+def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("a file in the way")
+    with pytest.raises(UnavailableError, match=r"cannot make the directory .*home: File exists \(set AXIOM_HOME\)"):
+        Database.open(load_settings(home=tmp_path / "home", database_url=None))
 
 
 def test_the_embedded_database_makes_itself(tmp_path: Path) -> None:

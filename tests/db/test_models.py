@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+
 from axiom.errors import ConflictError, MisuseError, NotFoundError
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+
 from axiom.errors import AxiomError, ConflictError, MisuseError, NotFoundError
 
 if TYPE_CHECKING:

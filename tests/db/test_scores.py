@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
+
 from axiom.db.score_rows import COLUMNS
 from axiom.errors import BadInputError, NotFoundError
 

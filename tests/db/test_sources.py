@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from axiom.errors import MisuseError, NotFoundError
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from axiom.registry.cards import Environment, FeatureSet, Metric, ModelCard, TrainingWindow
 from axiom.registry.registry import Registry
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from axiom.errors import CorruptError, MisuseError
-from axiom.registry.artefacts import arrays_to_npz, digest, npz_to_arrays, pack, unpack
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from axiom.errors import CorruptError, MisuseError
+from axiom.registry.artefacts import arrays_to_npz, digest, npz_to_arrays, pack, unpack
 
 FILES = {"model.txt": b"tree\n", "params.json": b"{}", "part/arrays.npz": b"\0\1"}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
 from axiom.errors import CorruptError, QualityError
 from axiom.registry.cards import Environment, FeatureSet, Metric, ModelCard, TrainingWindow
 

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+
 from axiom.errors import ConflictError, CorruptError, MisuseError, NotFoundError
 
 if TYPE_CHECKING:

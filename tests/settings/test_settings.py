@@ -4,9 +4,10 @@ import pickle
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import ValidationError
+
 from axiom.errors import MisuseError
 from axiom.settings import Settings, load_settings, mask_url
-from pydantic import ValidationError
 
 if TYPE_CHECKING:
     from pathlib import Path

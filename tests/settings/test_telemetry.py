@@ -6,10 +6,11 @@ from io import StringIO
 
 import pytest
 import structlog
-from axiom.settings import load_settings
-from axiom.telemetry import configure_logging, get_logger, progress
 from pydantic import SecretStr
 from rich.console import Console
+
+from axiom.settings import load_settings
+from axiom.telemetry import configure_logging, get_logger, progress
 
 pytestmark = pytest.mark.usefixtures("logging_put_back")
 
