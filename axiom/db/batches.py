@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Batch:
-    """One ingest batch. Once it succeeded, `rows_in == accepted + duplicates + refused`.
+    """One ingest batch. Once it succeeded, `rows_in == accepted + duplicates + dropped + refused`.
 
     Attributes:
         batch_id: names the batch; the same input gives the same id.
@@ -29,6 +29,7 @@ class Batch:
         rows_in: rows read.
         accepted: rows that went to silver.
         duplicates: rows that were there already, or twice in the batch.
+        dropped: rows left out on purpose, by a filter or a policy.
         refused: rows in quarantine.
         status: `running`, `succeeded` or `failed`.
         started_at: UTC.
@@ -42,6 +43,7 @@ class Batch:
     rows_in: int
     accepted: int
     duplicates: int
+    dropped: int
     refused: int
     status: Literal["running", "succeeded", "failed"]
     started_at: datetime
@@ -64,6 +66,7 @@ class Batches:
             "rows_in": 0,
             "accepted": 0,
             "duplicates": 0,
+            "dropped": 0,
             "refused": 0,
             "status": "running",
             "started_at": self.clock(),
@@ -86,22 +89,22 @@ class Batches:
         rows_in: int,
         accepted: int,
         duplicates: int,
+        dropped: int,
         refused: int,
         detail: Mapping[str, Any] | None = None,
     ) -> Batch:
         """Note that a running batch is in the lake.
 
         Raises:
-            QualityError: Rows were lost: `rows_in` is not `accepted + duplicates + refused`.
+            QualityError: Rows were lost: `rows_in` is not the sum of the four.
             ConflictError: The batch is not running.
             NotFoundError: No such batch.
         """
-        if min(accepted, duplicates, refused) < 0 or rows_in != accepted + duplicates + refused:
-            raise QualityError(
-                f"batch {batch_id!r} does not add up: {rows_in} rows in, but {accepted} accepted, "
-                f"{duplicates} duplicates and {refused} refused"
-            )
-        counts = {"rows_in": rows_in, "accepted": accepted, "duplicates": duplicates, "refused": refused}
+        outcome = {"accepted": accepted, "duplicates": duplicates, "dropped": dropped, "refused": refused}
+        if min(outcome.values()) < 0 or rows_in != sum(outcome.values()):
+            listed = ", ".join(f"{rows} {name}" for name, rows in outcome.items())
+            raise QualityError(f"batch {batch_id!r} does not add up: {rows_in} rows in, but {listed}")
+        counts = {"rows_in": rows_in, **outcome}
         return self._end(batch_id, status="succeeded", detail=dict(detail or {}), **counts)
 
     def fail(self, batch_id: str, reason: str) -> Batch:

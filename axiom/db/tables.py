@@ -91,6 +91,7 @@ ingest_batches = sa.Table(
     _count("rows_in"),
     _count("accepted"),
     _count("duplicates"),
+    _count("dropped"),
     _count("refused"),
     _text("status"),
     _time("started_at"),

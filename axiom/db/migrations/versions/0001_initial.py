@@ -52,7 +52,10 @@ def _sources_and_batches() -> None:
         _text("batch_id"),
         _text("source"),
         _text("entity"),
-        *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("rows_in", "accepted", "duplicates", "refused")),
+        *(
+            sa.Column(name, sa.BigInteger, nullable=False)
+            for name in ("rows_in", "accepted", "duplicates", "dropped", "refused")
+        ),
         _text("status"),
         _time("started_at"),
         _time("finished_at", nullable=True),
