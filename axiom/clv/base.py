@@ -30,6 +30,10 @@ class TransactionModel(Predictive, ABC):
     parameters theta, unbounded and regular, in which it is fitted. Times carry the user's unit throughout; a change of
     unit must be a mere shift of theta.
 
+    Args:
+        prior_sd: Standard deviation of the weak Gaussian prior on the unit-free working parameters; infinity gives
+            plain maximum likelihood, which may have no maximum.
+
     After `fit`:
         params_: Natural parameters by name.
         covariance_: Laplace covariance of the **logarithms** of the natural parameters, shape (k, k).
@@ -51,13 +55,17 @@ class TransactionModel(Predictive, ABC):
     n_iter_: int
     customers_: float
 
+    def __init__(self, prior_sd: float = 4.0) -> None:
+        """Store the setting; `fit` checks it."""
+        self.prior_sd = prior_sd
+
     @abstractmethod
     def objective(self, theta: FloatArray, shard: Table) -> Terms:
         """Log likelihood of one shard, its gradient (k,) and Hessian (k, k) in theta, no prior; shards add up."""
 
     @abstractmethod
     def initial(self, totals: Totals) -> FloatArray:
-        """A start for theta, shape (k,), from the totals of all shards."""
+        """A start for theta, shape (k,), from the totals of all shards; or several, (m, k): the best end wins."""
 
     @abstractmethod
     def prior(self, totals: Totals) -> GaussianPrior:
@@ -122,14 +130,17 @@ class TransactionModel(Predictive, ABC):
             The model itself.
 
         Raises:
-            ValueError: The totals break a rule of `check_learnable`.
+            ValueError: The totals break a rule of `check_learnable`, or `prior_sd` is not positive.
         """
         check_learnable(totals)
+        if not self.prior_sd > 0:
+            raise ValueError(f"prior_sd must be positive, not {self.prior_sd}")
         theta = self.initial(totals) if start is None else self.working(start)
         return self._learn(objective, self.prior(totals), theta, totals.customers)
 
     def _learn(self, objective: Objective, prior: GaussianPrior, start: FloatArray, customers: float) -> Self:
-        best = maximise(prior.added_to(objective), start)
+        ends = [maximise(prior.added_to(objective), row) for row in np.atleast_2d(start)]
+        best = max(ends, key=lambda end: (end.converged, end.value))
         self.theta_ = best.theta
         self.theta_covariance_ = np.asarray(np.linalg.pinv(-best.hessian, hermitian=True), dtype=np.float64)
         self.log_likelihood_ = best.value - prior.terms(best.theta)[0]
@@ -243,6 +254,7 @@ class TransactionModel(Predictive, ABC):
             {
                 "format": FORMAT_VERSION,
                 "model": self.name,
+                "prior_sd": self.prior_sd if np.isfinite(self.prior_sd) else None,
                 "params": self.params_,
                 "theta": self._fitted_theta().tolist(),
                 "theta_covariance": self.theta_covariance_.tolist(),
@@ -265,6 +277,7 @@ class TransactionModel(Predictive, ABC):
         stored = read_stored(text, cls.name)
         model = cls()
         try:
+            model.prior_sd = np.inf if stored["prior_sd"] is None else float(stored["prior_sd"])
             model.theta_ = np.asarray(stored["theta"], dtype=np.float64)
             model.theta_covariance_ = np.asarray(stored["theta_covariance"], dtype=np.float64)
             model.log_likelihood_ = float(stored["log_likelihood"])

@@ -152,6 +152,12 @@ def check_probabilities(q: ArrayLike) -> FloatArray:
     return levels
 
 
+def check_rate(rate: float) -> None:
+    """Refuse a discount rate that is not positive and finite: without one, the sum over all time may be infinite."""
+    if not 0.0 < rate < np.inf:
+        raise ValueError(f"rate (continuous discount rate per unit of time) must be positive and finite, not {rate}")
+
+
 def check_counts(n: ArrayLike) -> FloatArray:
     """Whole numbers >= 0, as float64."""
     counts = numbers(n, "n")
