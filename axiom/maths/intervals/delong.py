@@ -41,7 +41,7 @@ def delong_test(y: ArrayLike, score_a: ArrayLike, score_b: ArrayLike, level: flo
     """Test whether AUC(a) = AUC(b) on the same rows; the difference is a − b.
 
     Equal rankings give difference 0 and p-value 1. If the estimated variance is zero though the AUCs differ (both
-    0 or 1, tiny samples) the width is Newcombe's hybrid score (1998, method 10) from the two single intervals.
+    0, ½ or 1, tiny samples) the width is the sum of the widths of the two single intervals, which no correlation exceeds.
 
     Raises:
         ValueError: lengths differ, fewer than two rows of either class, or what `checks` refuses.
@@ -58,7 +58,7 @@ def delong_test(y: ArrayLike, score_a: ArrayLike, score_b: ArrayLike, level: flo
         smaller = min(positives_a.size, negatives_a.size)
         top = wilson(max(positives_a.mean(), positives_b.mean()) * smaller, smaller, level)
         bottom = wilson(min(positives_a.mean(), positives_b.mean()) * smaller, smaller, level)
-        error = math.hypot(top.value - top.low, bottom.high - bottom.value) / z
+        error = (top.value - top.low + bottom.high - bottom.value) / z
     interval = MetricValue(difference, max(-1.0, difference - z * error), min(1.0, difference + z * error))
     return PairedTest(interval, float(2 * special.ndtr(-abs(difference) / error)))
 
