@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from axiom.errors import MisuseError
 from axiom.training.assemble import Judged, assemble
 from axiom.training.baselines import BASE_RATE, PURCHASES, with_baseline
 from axiom.training.calibrate import fit_calibrator
-from axiom.training.catalogue import estimator
+from axiom.training.catalogue import estimator, resolve
 from axiom.training.fits import FINAL, Fitted, FitWork, Job
 from axiom.training.guards import check_slice
 from axiom.training.judge import choose_threshold
@@ -61,6 +61,7 @@ def train_churn(
     """
     if table.static:
         raise MisuseError("the table has no times", hint="train it with `--table FILE --target COLUMN`")
+    options = replace(options, models=resolve(options.models))
     for model in options.models:
         estimator(model, **options.params.get(model, {}))
     plan = _Plan.of(table, horizon, options)

@@ -22,7 +22,7 @@ class ChurnOptions:
     """How to train, with defaults that are meant to be kept.
 
     Attributes:
-        models: entries of the catalogue to compare.
+        models: entries of the catalogue to compare; `auto` stands for logistic, random forest and LightGBM.
         params: hyper-parameters that differ from the defaults: model -> parameter -> value.
         scheme: `expanding` or `sliding` folds.
         window: cut-offs of a sliding fold.

@@ -5,16 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from axiom.errors import MisuseError
+from axiom.training.catalogue.bayes import NAIVE_BAYES, BayesScorer
 from axiom.training.catalogue.booster import LIGHTGBM, BoosterScorer
 from axiom.training.catalogue.encoder import Encoder
+from axiom.training.catalogue.forests import DECISION_TREE, GRADIENT_BOOSTING, RANDOM_FOREST, XGBOOST
+from axiom.training.catalogue.groups import AGGLOMERATIVE, KMEANS, GroupScorer
 from axiom.training.catalogue.layout import Layout
 from axiom.training.catalogue.linear import LOGISTIC, LinearScorer
+from axiom.training.catalogue.margins import LINEAR_SVM, PERCEPTRON, RBF_SVM, KernelScorer
 from axiom.training.catalogue.model import Entry, Estimator, FittedModel, Scorer
+from axiom.training.catalogue.neural import MLP, MlpScorer
+from axiom.training.catalogue.projected import RF_PCA, SVM_PCA, ProjectedScorer
 from axiom.training.catalogue.trees import TreeScorer
 
-CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in (LOGISTIC, LIGHTGBM)}
+_ENTRIES = (
+    *(LOGISTIC, NAIVE_BAYES, DECISION_TREE, KMEANS, AGGLOMERATIVE, PERCEPTRON, LINEAR_SVM, SVM_PCA, RANDOM_FOREST),
+    *(RF_PCA, GRADIENT_BOOSTING, LIGHTGBM, XGBOOST, RBF_SVM, MLP),
+)
+_SCORERS = (LinearScorer, TreeScorer, BoosterScorer, KernelScorer, BayesScorer, MlpScorer, GroupScorer, ProjectedScorer)
 
-__all__ = ["CATALOGUE", "Entry", "Estimator", "FittedModel", "Scorer", "estimator", "storable"]
+CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in sorted(_ENTRIES, key=lambda entry: entry.rank)}
+AUTO = ("logistic", "random_forest", "lightgbm")
+"""What `--model auto` compares."""
+
+__all__ = ["AUTO", "CATALOGUE", "Entry", "Estimator", "FittedModel", "Scorer", "estimator", "resolve", "storable"]
 
 
 def estimator(name: str, *, seed: int = 0, **params: Any) -> Estimator:
@@ -34,6 +48,18 @@ def estimator(name: str, *, seed: int = 0, **params: Any) -> Estimator:
     return Estimator(entry, {**entry.defaults, **params}, seed)
 
 
+def resolve(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of entries, each once, with `auto` spelt out.
+
+    Raises:
+        MisuseError: unknown entry.
+    """
+    spelt = [entry for name in names for entry in (AUTO if name == "auto" else (name,))]
+    for name in spelt:
+        estimator(name)
+    return tuple(dict.fromkeys(spelt))
+
+
 def storable() -> tuple[type, ...]:
     """Every class that a stored model may consist of."""
-    return (FittedModel, Encoder, Layout, LinearScorer, BoosterScorer, TreeScorer)
+    return (FittedModel, Encoder, Layout, *_SCORERS)

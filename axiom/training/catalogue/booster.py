@@ -55,16 +55,33 @@ class BoosterScorer(Scorer):
         """The same trees as arrays."""
         builder = TreeBuilder()
         for tree in self.booster.dump_model()["tree_info"]:
-            builder.roots.append(_grow(builder, tree["tree_structure"]))
+            nodes: list[dict[str, Any]] = []
+            _flatten(tree["tree_structure"], nodes)
+            columns = {name: np.array([node[name] for node in nodes]) for name in nodes[0]}
+            builder.tree(**columns)
         return builder.build(base=0.0, link="logit", single=False)
 
 
-def _grow(builder: TreeBuilder, node: Mapping[str, Any]) -> int:
-    if "split_feature" not in node:
-        return builder.leaf(node["leaf_value"], node.get("leaf_count", 0))
-    left, right = _grow(builder, node["left_child"]), _grow(builder, node["right_child"])
-    # Without missing values in training LightGBM would take NaN for 0; the encoder has filled those columns.
-    return builder.split(node["split_feature"], node["threshold"], left, right, missing_left=bool(node["default_left"]))
+def _flatten(node: Mapping[str, Any], nodes: list[dict[str, Any]]) -> int:
+    place = len(nodes)
+    leaf = "split_feature" not in node
+    # Where training had no missing value LightGBM takes NaN for 0; the encoder has filled those columns.
+    nodes.append(
+        {
+            "feature": 0 if leaf else node["split_feature"],
+            "threshold": 0.0 if leaf else node["threshold"],
+            "left": place,
+            "right": place,
+            "missing_left": leaf or bool(node["default_left"]),
+            "value": node["leaf_value"] if leaf else 0.0,
+            "cover": float(node.get("leaf_count", 0) if leaf else node["internal_count"]),
+            "leaf": leaf,
+        }
+    )
+    if not leaf:
+        nodes[place]["left"] = _flatten(node["left_child"], nodes)
+        nodes[place]["right"] = _flatten(node["right_child"], nodes)
+    return place
 
 
 def _fit(data: FitData, params: Mapping[str, Any]) -> BoosterScorer:
@@ -93,7 +110,7 @@ def _fit(data: FitData, params: Mapping[str, Any]) -> BoosterScorer:
 LIGHTGBM = Entry(
     "lightgbm",
     "LightGBM",
-    6,
+    11,
     _fit,
     defaults={
         "trees": 200,

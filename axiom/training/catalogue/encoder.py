@@ -62,11 +62,11 @@ class Encoder:
             values[:, heavy] = np.arcsinh(values[:, heavy] / self.squash[heavy])
         out[:, :a] = (values - self.centre) / self.scale
         out[:, a : a + b] = np.isnan(M[:, self.indicator])
-        for block, j in enumerate(self.categorical):
-            codes = M[:, j]
-            slot = self.slots[block, np.where(np.isnan(codes), 0, codes + 2).astype(np.int64)]
-            rows = np.flatnonzero(slot >= 0)
-            out[rows, slot[rows]] = 1.0
+        if len(self.categorical):
+            codes = M[:, self.categorical]
+            slot = self.slots[np.arange(len(self.slots)), np.where(np.isnan(codes), 0, codes + 2).astype(np.int64)]
+            rows, block = np.nonzero(slot >= 0)
+            out[rows, slot[rows, block]] = 1.0
         return out
 
 
@@ -89,7 +89,7 @@ def learn_encoder(X: pa.Table, *, impute: bool, scale: bool) -> tuple[Encoder, F
     """
     layout = Layout.learn(X)
     M = layout.matrix(X)
-    plan = _Plan(layout, M)
+    plan = _Plan(layout, M, indicators=impute)
     if not plan.names:
         raise BadInputError(
             f"none of the {len(layout.names)} features varies over the {len(M)} training rows",
@@ -128,7 +128,8 @@ def learn_encoder(X: pa.Table, *, impute: bool, scale: bool) -> tuple[Encoder, F
 class _Plan:
     """Which output columns there will be."""
 
-    def __init__(self, layout: Layout, M: FloatArray) -> None:
+    def __init__(self, layout: Layout, M: FloatArray, *, indicators: bool) -> None:
+        self._indicators = indicators
         self.numeric: list[int] = []
         self.indicator: list[int] = []
         self.categorical: list[int] = []
@@ -161,9 +162,9 @@ class _Plan:
         varies = np.nanmin(values) != np.nanmax(values)
         if varies:
             self.numeric.append(j)
-        if missing.any():
+        if missing.any() and (self._indicators or not varies):
             self.indicator.append(j)
-        elif not varies:
+        if not varies and not missing.any():
             self._constant.append(name)
 
     def _category(self, j: int, name: str, levels: tuple[str, ...], codes: FloatArray) -> None:

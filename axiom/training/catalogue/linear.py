@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from scipy.special import expit
 from axiom.training.catalogue.model import Entry, FitData, RowScorer, Scorer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from axiom.maths.arrays import FloatArray
 
@@ -43,8 +44,19 @@ class LinearScorer(Scorer):
         return lambda z: float(expit(z @ coefficients + intercept))
 
 
-def _fit(data: FitData, params: Mapping[str, Any]) -> LinearScorer:
+@contextmanager
+def noted_convergence(data: FitData, name: str, way_out: str) -> Iterator[None]:
+    """Turn scikit-learn's warning that a fit did not converge into a note of the model."""
     from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        yield
+    if any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
+        data.notes.append(f"{name}: the fit did not converge; {way_out}")
+
+
+def _fit(data: FitData, params: Mapping[str, Any]) -> LinearScorer:
     from sklearn.linear_model import LogisticRegression
 
     ratio = {"l2": 0.0, "l1": 1.0, "elasticnet": params["l1_ratio"]}[params["penalty"]]
@@ -53,11 +65,8 @@ def _fit(data: FitData, params: Mapping[str, Any]) -> LinearScorer:
     model = LogisticRegression(
         C=params["C"], l1_ratio=ratio, solver=solver, max_iter=params["max_iter"], tol=1e-6, random_state=data.seed
     )
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConvergenceWarning)
+    with noted_convergence(data, "logistic", "raise max_iter, or lower C"):
         model.fit(data.Z, data.y, sample_weight=data.w)
-    if any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
-        data.notes.append(f"logistic: not converged after {params['max_iter']} iterations; raise max_iter or lower C")
     _note_separation(data, model)
     return LinearScorer(np.ascontiguousarray(model.coef_[0], dtype=float), float(model.intercept_[0]))
 

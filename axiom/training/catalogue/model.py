@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -127,6 +127,17 @@ class FitData:
     names: tuple[str, ...]
     seed: int
     notes: list[str] = field(default_factory=list)
+
+    def sample(self, most: int, name: str) -> FitData:
+        """At most so many rows, drawn at random within each class; said in the notes."""
+        if len(self.y) <= most:
+            return self
+        rng = np.random.default_rng(self.seed)
+        classes = [np.flatnonzero(self.y), np.flatnonzero(~self.y)]
+        taken = [max(1, round(most * len(rows) / len(self.y))) for rows in classes]
+        kept = np.sort(np.concatenate([rng.choice(r, n, replace=False) for r, n in zip(classes, taken, strict=True)]))
+        self.notes.append(f"{name}: fitted to a sample of {len(kept):,} of {len(self.y):,} rows (max_rows)")
+        return replace(self, Z=self.Z[kept], y=self.y[kept], w=self.w[kept], groups=self.groups[kept])
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import expit
 
 from axiom.training.catalogue.model import RowScorer, Scorer
 
 if TYPE_CHECKING:
-    from axiom.maths.arrays import BoolArray, FloatArray, IntArray
+    from axiom.maths.arrays import ArrayLike, BoolArray, FloatArray
+
+NodeArray: TypeAlias = npt.NDArray[np.int32]
 
 _CHUNK = 2_000_000  # (row, tree) pairs that travel down at once: bounds the memory
 
@@ -37,11 +40,11 @@ class TreeScorer(Scorer):
         single: values are rounded to 32 bits first, as the library that grew the trees does.
     """
 
-    roots: IntArray
-    feature: IntArray
+    roots: NodeArray
+    feature: NodeArray
     threshold: FloatArray
-    left: IntArray
-    right: IntArray
+    left: NodeArray
+    right: NodeArray
     missing_left: BoolArray
     value: FloatArray
     cover: FloatArray
@@ -56,7 +59,7 @@ class TreeScorer(Scorer):
         parts = [self.value[self.leaves(Z[i : i + step])].sum(axis=1) for i in range(0, len(Z), step)]
         return np.asarray(np.concatenate(parts) + self.base) if parts else np.zeros(0)
 
-    def leaves(self, Z: FloatArray) -> IntArray:
+    def leaves(self, Z: FloatArray) -> NodeArray:
         """The leaf that each row reaches in each tree, shape (n, t)."""
         Z = self.rounded(Z)
         node = np.broadcast_to(self.roots, (len(Z), len(self.roots)))
@@ -96,67 +99,54 @@ def _linked(margin: Any, link: str) -> Any:
     return expit(margin) if link == "logit" else np.clip(margin, 0.0, 1.0)
 
 
-@dataclass
 class TreeBuilder:
-    """Collects nodes of many trees into one `TreeScorer`. Children may be added before or after their parents."""
+    """Collects the nodes of many trees into one `TreeScorer`."""
 
-    def __post_init__(self) -> None:
-        self.roots: list[int] = []
-        self.feature: list[int] = []
-        self.threshold: list[float] = []
-        self.left: list[int] = []
-        self.right: list[int] = []
-        self.missing_left: list[bool] = []
-        self.value: list[float] = []
-        self.cover: list[float] = []
+    def __init__(self) -> None:
+        self._trees: list[dict[str, Any]] = []
+        self._roots: list[int] = []
+        self._nodes = 0
 
-    def leaf(self, value: float, cover: float) -> int:
-        """Add a leaf; returns its node."""
-        node = len(self.value)
-        self._add(0, 0.0, node, node, missing_left=True, value=value, cover=cover)
-        return node
-
-    def split(self, feature: int, threshold: float, left: int, right: int, *, missing_left: bool) -> int:
-        """Add an inner node over two nodes that exist; returns its node."""
-        cover = self.cover[left] + self.cover[right]
-        self._add(feature, threshold, left, right, missing_left=missing_left, value=0.0, cover=cover)
-        return len(self.value) - 1
-
-    def _add(
-        self, feature: int, threshold: float, left: int, right: int, *, missing_left: bool, value: float, cover: float
+    def tree(
+        self,
+        *,
+        feature: ArrayLike,
+        threshold: ArrayLike,
+        left: ArrayLike,
+        right: ArrayLike,
+        missing_left: ArrayLike,
+        value: ArrayLike,
+        cover: ArrayLike,
+        leaf: BoolArray,
     ) -> None:
-        self.feature.append(feature)
-        self.threshold.append(threshold)
-        self.left.append(left)
-        self.right.append(right)
-        self.missing_left.append(missing_left)
-        self.value.append(value)
-        self.cover.append(cover)
+        """Add a tree whose node 0 is the root; arrays of shape (nodes,), children numbered within the tree."""
+        own = np.arange(len(leaf))
+        part = {
+            "feature": np.asarray(feature, dtype=np.int32),
+            "threshold": np.asarray(threshold, dtype=np.float64),
+            "left": np.where(leaf, own, left).astype(np.int32) + np.int32(self._nodes),
+            "right": np.where(leaf, own, right).astype(np.int32) + np.int32(self._nodes),
+            "missing_left": np.asarray(missing_left, dtype=np.bool_),
+            "value": np.asarray(value, dtype=np.float64),
+            "cover": np.asarray(cover, dtype=np.float64),
+        }
+        self._trees.append(part)
+        self._roots.append(self._nodes)
+        self._nodes += len(leaf)
 
     def build(self, *, base: float, link: Literal["logit", "identity"], single: bool) -> TreeScorer:
-        """The ensemble of all trees whose roots were appended to `roots`."""
-        left, right = np.array(self.left, dtype=np.int64), np.array(self.right, dtype=np.int64)
-        return TreeScorer(
-            np.array(self.roots, dtype=np.int64),
-            np.array(self.feature, dtype=np.int64),
-            np.array(self.threshold),
-            left,
-            right,
-            np.array(self.missing_left, dtype=np.bool_),
-            np.array(self.value),
-            np.array(self.cover),
-            _depth(self.roots, left, right),
-            base,
-            link,
-            single,
-        )
+        """The ensemble of all trees so far."""
+        nodes = {name: np.concatenate([tree[name] for tree in self._trees]) for name in self._trees[0]}
+        roots = np.array(self._roots, dtype=np.int32)
+        depth = _depth(roots, nodes["left"], nodes["right"])
+        return TreeScorer(roots=roots, depth=depth, base=base, link=link, single=single, **nodes)
 
 
-def _depth(roots: list[int], left: IntArray, right: IntArray) -> int:
-    depth, level = 0, np.array(roots, dtype=np.int64)
+def _depth(roots: NodeArray, left: NodeArray, right: NodeArray) -> int:
+    depth, level = 0, roots
     while True:
         level = level[left[level] != level]
         if not len(level):
             return depth
-        level = np.unique(np.concatenate([left[level], right[level]]))
+        level = np.concatenate([left[level], right[level]])
         depth += 1
