@@ -20,6 +20,7 @@ OPERATORS = ("in", "not_in", "lt", "le", "gt", "ge")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _MAX_DAYS = 36_500
 _TWO_WEEKS = 14
+_MAX_STAGES = 20
 
 
 def check_feature(feature: Feature) -> None:
@@ -136,6 +137,8 @@ def check_lifecycle(lifecycle: Sequence[Cohort]) -> None:
     bounds = [cohort.until for cohort in lifecycle]
     if not bounds or bounds[-1] is not None or None in bounds[:-1]:
         raise MisuseError("lifecycle: every stage but the last needs `until`, the last has none")
+    if len(lifecycle) > _MAX_STAGES:
+        raise MisuseError(f"lifecycle: {len(lifecycle)} stages are more than {_MAX_STAGES}")
     days = [bound for bound in bounds if bound is not None]
     if days != sorted(set(days)) or any(day <= 0 for day in days):
         raise MisuseError(f"lifecycle: until {days} must grow from stage to stage")
