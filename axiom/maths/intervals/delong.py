@@ -41,7 +41,7 @@ def delong_test(y: ArrayLike, score_a: ArrayLike, score_b: ArrayLike, level: flo
     """Test whether AUC(a) = AUC(b) on the same rows; the difference is a − b.
 
     Equal rankings give difference 0 and p-value 1. If the estimated variance is zero though the AUCs differ (both
-    0, ½ or 1, tiny samples) the width is the sum of the widths of the two single intervals, which no correlation exceeds.
+    0, ½ or 1, tiny samples) the widths of the two single intervals are added, which no correlation exceeds.
 
     Raises:
         ValueError: lengths differ, fewer than two rows of either class, or what `checks` refuses.

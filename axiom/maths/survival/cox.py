@@ -56,7 +56,7 @@ class CoxPH:
     """Hazard h(t | x) = h_s(t)·exp((x − x̄)·β) with one free baseline h_s per stratum (Cox 1972, Efron ties 1977).
 
     The baseline is Breslow's estimate at β, for a customer with mean covariates x̄. Coefficients, standard errors,
-    baseline and predictions equal those of lifelines (`CoxPHFitter`, Efron ties) to 1e-6.
+    baseline and predictions equal those of lifelines (`CoxPHFitter`, Efron ties, run to convergence) to 1e-6.
 
     Args:
         ridge: L2 penalty n·ridge/2·Σβ² on standardised covariates (lifelines' `penalizer`), >= 0. A small one, such as
@@ -262,7 +262,7 @@ class CoxPH:
         elif not found.converged:
             warnings.warn(f"Cox model did not converge in {found.n_iter} steps", RuntimeWarning, stacklevel=3)
         self.coefficients_, self.covariance_ = found.beta / scale, found.covariance / np.outer(scale, scale)
-        self.standard_errors_ = error / scale
+        self.standard_errors_ = np.sqrt(np.diag(self.covariance_))
         self.log_likelihood_, self.log_likelihood_null_ = found.value, found.null_value
         self.n_iter_, self.converged_ = found.n_iter, found.converged and not flat.size
         return found.beta

@@ -116,9 +116,7 @@ def test_an_unknown_or_torn_state_is_refused() -> None:
 
 
 @pytest.mark.parametrize("method", [Platt, Isotonic])
-@pytest.mark.parametrize(
-    ("y", "reason"), [([0, 1] * 9, "18 rows are fewer than 20"), ([1] * 30, "every outcome is 1")]
-)
+@pytest.mark.parametrize(("y", "reason"), [([0, 1] * 9, "18 rows are fewer than 20"), ([1] * 30, "every outcome is 1")])
 def test_too_little_to_learn_from_leaves_probabilities_as_they_are(method, y, reason: str) -> None:
     p = np.linspace(0, 1, len(y))
     with pytest.warns(RuntimeWarning, match=reason):
