@@ -13,7 +13,7 @@ from axiom.features.rows import DAY, NEVER, NO_TIME, Rows
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from axiom.maths.arrays import IntArray
+    from axiom.maths.arrays import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _edges_by_customer(rows: Rows, customers: int, boundaries: IntArray) -> IntA
     return edges
 
 
-def days(later: IntArray, earlier: IntArray) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """Days from `earlier` to `later`; NaN where `earlier` is `NO_TIME` or `NEVER`."""
-    unknown = (earlier == NO_TIME) | (earlier == NEVER)
-    return np.where(unknown, np.nan, (later - np.where(unknown, later, earlier)) / DAY)
+def days(later: IntArray, earlier: IntArray) -> FloatArray:
+    """Days from `earlier` to `later`; NaN where either is `NO_TIME` or `NEVER`."""
+    known = (later != NEVER) & (later != NO_TIME) & (earlier != NEVER) & (earlier != NO_TIME)
+    return np.where(known, (np.where(known, later, 0) - np.where(known, earlier, 0)) / DAY, np.nan)

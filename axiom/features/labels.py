@@ -100,7 +100,7 @@ def _days_to_next(rows: Rows, customers: int, as_ofs: IntArray) -> FloatArray:
     there = place < end
     found = np.full(place.shape, NEVER, dtype=np.int64)
     found[there] = rows.ts[place[there]]
-    return -days(as_ofs[:, None], found)
+    return days(found, as_ofs[:, None])
 
 
 def _purchases(frame: Frame, spec: LabelSpec) -> dict[str, FloatArray]:

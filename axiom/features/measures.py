@@ -148,8 +148,7 @@ def _seasonality(frame: Frame, feature: Feature, window: int | None) -> FloatArr
 
 def _activation(frame: Frame, feature: Feature, _window: int | None) -> FloatArray:
     if feature.method == "days_to_first":
-        first = _selection(frame, feature).first
-        return np.where(first == NEVER, np.nan, days(first, frame.start))
+        return days(_selection(frame, feature).first, frame.start)
     end = np.where(frame.start == NEVER, NO_TIME, frame.start + np.int64(feature.within * DAY))
     unknown = frame.start == NEVER
     if feature.method == "count":
@@ -167,8 +166,8 @@ def _attribute(frame: Frame, feature: Feature, _window: int | None) -> FloatArra
     if feature.method == "value":
         return np.where(frame.latest < 0, np.nan, rows.numbers[feature.column][frame.latest])
     date = np.where(frame.latest < 0, NO_TIME, rows.times[feature.column][frame.latest])
-    since = days(frame.grid.as_ofs[:, None], date)
-    return since if feature.method == "days_since" else -since
+    as_ofs = frame.grid.as_ofs[:, None]
+    return days(as_ofs, date) if feature.method == "days_since" else days(date, as_ofs)
 
 
 _MEASURES: dict[str, Measure] = {
