@@ -1,0 +1,65 @@
+"""Verbs that use models: score, serve."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from axiom.cli.console import AsOf, JsonFlag, emit, parse_time, plain, settings, table, workspace
+
+TOP = (
+    "select customer_id, p_churn, p_alive, expected_purchases, clv_mean, clv_p05, clv_p50, clv_p95, expected_loss "
+    "from scores order by expected_loss desc nulls last, customer_id limit 10"
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this module."""
+    app.command(epilog="Example: axiom score --as-of 2011-12-09")(score)
+    app.command(epilog="Example: axiom serve --port 8000, then curl 'localhost:8000/api/predict/churn?customer_id=C1'")(
+        serve
+    )
+
+
+def score(
+    as_of: AsOf = None,
+    churn: Annotated[str, typer.Option(help='Name of the churn model; "" leaves it out.')] = "churn",
+    clv: Annotated[str, typer.Option(help='Name of the CLV model; "" leaves it out.')] = "clv",
+    which: Annotated[
+        str, typer.Option("--version", help="A number, a stage, latest, or auto: the champion, else the latest.")
+    ] = "auto",
+    publish: Annotated[bool, typer.Option(help="Replace the `scores` table of the database as well.")] = True,
+    json: JsonFlag = False,
+) -> None:
+    """Score every customer: an immutable Parquet dataset and the `scores` table. Running it again adds nothing."""
+    from axiom.lake.views import query
+    from axiom.pipelines.score import score as run
+
+    moment = parse_time(as_of, "--as-of") if as_of else None
+    with workspace() as ws:
+        report = run(ws, as_of=moment, churn=churn or None, clv=clv or None, which=which, publish=publish)
+        top: list[dict[str, Any]] = [] if json or report.already else plain(query(ws.lake, TOP).to_pylist())
+    models = ", ".join(version for version in report.models.values() if version)
+    if report.already:
+        lines = [f"score set {report.score_set} exists already: {report.rows:,} customers, nothing to do"]
+    else:
+        lines = [
+            f"{report.rows:,} customers scored as of {report.as_of:%Y-%m-%d} by {models}",
+            f"  dataset {report.path} (score set {report.score_set})",
+            *(f"  {name.replace('_', ' ')}: {value:,.4g}" for name, value in report.totals.items() if value is not None),
+            "",
+            "the ten with the most to lose:",
+            *table(top),
+        ]
+    emit(report, as_json=json, lines=lines)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+) -> None:
+    """Answer /api/predict/churn and /api/predict/clv over HTTP from the newest score set, until interrupted."""
+    from axiom.serve.local import run_until_interrupted
+
+    run_until_interrupted(settings(), host=host, port=port)
