@@ -136,7 +136,8 @@ def _verdict(score: ModelScore, reference: str) -> str:
     assert score.baseline is not None  # noqa: S101 - every model is compared
     test = score.baseline.auc
     gap = test.difference
-    told = f"AUC {gap.value:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}], p = {test.p_value:.2g} (paired DeLong)"
+    p = f"p = {test.p_value:.2g}" if test.p_value >= 1e-6 else "p < 1e-6"
+    told = f"AUC {gap.value:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}], {p} (paired DeLong)"
     if score.baseline.beaten:
         return f"{score.name} beat the baseline {TITLES[reference]} on the holdout: {told}."
     return (

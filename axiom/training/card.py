@@ -26,7 +26,7 @@ def card_fields(table: ChurnTable, report: ChurnReport) -> dict[str, Any]:
         "kind": "churn",
         "model_type": report.champion,
         "training_window": {
-            "horizon_days": report.horizon_days,
+            "horizon_days": int(report.horizon_days) if report.horizon_days.is_integer() else report.horizon_days,
             "train_as_ofs": report.windows["training"],
             "calibration_as_ofs": report.windows["calibration"],
             "holdout_as_ofs": report.windows["holdout"],

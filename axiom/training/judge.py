@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from axiom.training.options import ChurnOptions
 
 _CELLS = 20_000_000  # rows x resamples: beyond it fewer resamples are drawn, never below 200
+_RARE = 25  # a resample loses a class of so many rows with a probability of e⁻²⁵
 TOP_SHARE = 0.1
 
 
@@ -32,7 +33,7 @@ def judge(y: BoolArray, p: FloatArray, options: ChurnOptions, threshold: float) 
     """Metrics of calibrated probabilities, None where one is undefined (for example a slope of constant predictions).
 
     `auc` (DeLong), `pr_auc`, `precision`, `recall`, `f1` (at the threshold), `precision_at_10`, `lift_at_10`, `ece`
-    (bootstrap within classes), `brier`, `log_loss` (t interval), `calibration_slope`, `calibration_intercept`,
+    (bootstrap), `brier`, `log_loss` (t interval), `calibration_slope`, `calibration_intercept`,
     `calibration_in_the_large` (Wald).
 
     Args:
@@ -74,7 +75,9 @@ def _resampled(y: BoolArray, p: FloatArray, options: ChurnOptions, threshold: fl
         return np.stack([np.atleast_1d(metric(resample, threshold)) for metric in _RESAMPLED.values()], axis=-1)
 
     draws = min(options.draws, max(200, _CELLS // len(y)))
-    sample = bootstrap_draws(all_metrics, len(y), draws=draws, seed=options.seed, strata=y)
+    # Fixing the class sizes hides the churn rate's own uncertainty: only where a resample could lose a class.
+    strata = y if min(y.sum(), (~y).sum()) < _RARE else None
+    sample = bootstrap_draws(all_metrics, len(y), draws=draws, seed=options.seed, strata=strata)
     values = all_metrics(np.ones((1, len(y))))[0]
     tail = 0.5 - options.level / 2
     low, high = np.quantile(sample, [tail, 1 - tail], axis=0)

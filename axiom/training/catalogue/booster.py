@@ -113,7 +113,7 @@ LIGHTGBM = Entry(
     11,
     _fit,
     defaults={
-        "trees": 200,
+        "trees": 120,
         "learning_rate": 0.03,
         "num_leaves": 7,
         "min_rows": 20,

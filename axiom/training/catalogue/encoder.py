@@ -212,6 +212,8 @@ def _squashes(values: FloatArray) -> FloatArray:
     out = np.zeros(values.shape[1])
     for j in range(values.shape[1]):
         column = values[~np.isnan(values[:, j]), j]
+        if len(np.unique(column)) <= 2:
+            continue
         size = float(np.median(np.abs(column[column != 0])))
         if abs(_skewness(column)) > _SKEWED and abs(_skewness(np.arcsinh(column / size))) < abs(_skewness(column)):
             out[j] = size

@@ -25,10 +25,12 @@ class LinearScorer(Scorer):
     Attributes:
         coefficients: log-odds per unit of each encoded column, shape (k,).
         intercept: log-odds at zero.
+        centre: mean of the training rows, from which contributions are counted, shape (k,).
     """
 
     coefficients: FloatArray
     intercept: float
+    centre: FloatArray
 
     def margin(self, Z: FloatArray) -> FloatArray:
         """Log-odds of encoded rows, shape (n,)."""
@@ -42,6 +44,13 @@ class LinearScorer(Scorer):
         """See `Scorer.one_row`."""
         coefficients, intercept = self.coefficients, self.intercept
         return lambda z: float(expit(z @ coefficients + intercept))
+
+
+def linear_scorer(data: FitData, coefficients: FloatArray, intercept: float) -> LinearScorer:
+    """A scorer that counts contributions from the mean training row."""
+    return LinearScorer(
+        np.ascontiguousarray(coefficients, dtype=float), intercept, np.average(data.Z, axis=0, weights=data.w)
+    )
 
 
 @contextmanager
@@ -68,7 +77,7 @@ def _fit(data: FitData, params: Mapping[str, Any]) -> LinearScorer:
     with noted_convergence(data, "logistic", "raise max_iter, or lower C"):
         model.fit(data.Z, data.y, sample_weight=data.w)
     _note_separation(data, model)
-    return LinearScorer(np.ascontiguousarray(model.coef_[0], dtype=float), float(model.intercept_[0]))
+    return linear_scorer(data, model.coef_[0], float(model.intercept_[0]))
 
 
 def _note_separation(data: FitData, model: Any) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import expit
 
-from axiom.training.catalogue.linear import LinearScorer, noted_convergence
+from axiom.training.catalogue.linear import LinearScorer, linear_scorer, noted_convergence
 from axiom.training.catalogue.model import Entry, FitData, Scorer
 
 if TYPE_CHECKING:
@@ -68,17 +68,16 @@ def with_sigmoid(data: FitData, machine: Any, name: str) -> tuple[Any, float, fl
     return fitted.estimator, -float(sigmoid.a_), -float(sigmoid.b_)
 
 
-def _linear(machine: Any, slope: float, offset: float) -> LinearScorer:
-    return LinearScorer(
-        np.ascontiguousarray(slope * machine.coef_[0], dtype=float), float(slope * machine.intercept_[0] + offset)
-    )
+def _linear(data: FitData, machine: Any, name: str) -> LinearScorer:
+    fitted, slope, offset = with_sigmoid(data, machine, name)
+    return linear_scorer(data, slope * fitted.coef_[0], float(slope * fitted.intercept_[0] + offset))
 
 
 def _fit_linear_svm(data: FitData, params: Mapping[str, Any]) -> LinearScorer:
     from sklearn.svm import LinearSVC
 
     machine = LinearSVC(C=params["C"], max_iter=params["max_iter"], dual="auto", random_state=data.seed)
-    return _linear(*with_sigmoid(data, machine, "linear_svm"))
+    return _linear(data, machine, "linear_svm")
 
 
 def _fit_perceptron(data: FitData, params: Mapping[str, Any]) -> LinearScorer:
@@ -94,7 +93,7 @@ def _fit_perceptron(data: FitData, params: Mapping[str, Any]) -> LinearScorer:
         max_iter=params["max_iter"],
         random_state=data.seed,
     )
-    return _linear(*with_sigmoid(data, machine, "perceptron"))
+    return _linear(data, machine, "perceptron")
 
 
 def fit_rbf_svm(data: FitData, params: Mapping[str, Any]) -> KernelScorer:

@@ -69,7 +69,11 @@ class FittedModel:
         Raises:
             BadInputError: a feature is missing or has another type than in training.
         """
-        p = self.scorer.probability(self.encode(X))
+        return self.predict_matrix(self.encoder.layout.matrix(X))
+
+    def predict_matrix(self, M: FloatArray) -> FloatArray:
+        """P(churn) of raw vectors, shape (n, p) in the order of `features`, shape (n,)."""
+        p = self.scorer.probability(self.encoder.transform(M))
         return _shifted(p, self.shift) if self.shift else p
 
     def compile(self) -> RowScorer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -13,6 +14,7 @@ from axiom.training.catalogue.model import RowScorer, Scorer
 
 if TYPE_CHECKING:
     from axiom.maths.arrays import ArrayLike, BoolArray, FloatArray
+    from axiom.training.treeshap import TreeExplainer
 
 NodeArray: TypeAlias = npt.NDArray[np.int32]
 
@@ -69,6 +71,13 @@ class TreeScorer(Scorer):
             left = (z <= self.threshold[node]) | (np.isnan(z) & self.missing_left[node])
             node = np.where(left, self.left[node], self.right[node])
         return node
+
+    @cached_property
+    def explainer(self) -> TreeExplainer:
+        """Explains the ensemble; built at first need and kept."""
+        from axiom.training.treeshap import TreeExplainer
+
+        return TreeExplainer.of(self)
 
     def rounded(self, Z: FloatArray) -> FloatArray:
         """The encoded columns as the trees compare them."""
