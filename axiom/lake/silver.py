@@ -108,7 +108,7 @@ class Snapshot:
             return schema.empty_table()
         table = pa.concat_tables(tables, promote_options="default").unify_dictionaries()
         if len(tables) > 1:
-            table = _sorted(table, time)
+            table = sort_rows(table, time)
         return pa.table([self._column(table, field, time) for field in schema], schema=schema)
 
     def _read_file(self, file: FileEntry, columns: list[str]) -> pa.Table:
@@ -157,8 +157,11 @@ def ARROW_TYPES() -> dict[str, pa.DataType]:  # noqa: N802  (a constant that nee
     return {"string": text, "timestamp": time, "float": pa.float64(), str(time): time}
 
 
-def _sorted(table: pa.Table, time: str) -> pa.Table:
-    """Merge batches: stable order by customer, then time. Ids are compared by the rank of their dictionary entry."""
+def sort_rows(table: pa.Table, time: str) -> pa.Table:
+    """The order of silver: by customer (code points of the id), then time; equal rows stay as they come.
+
+    `customer_id` has to be dictionary-encoded with one dictionary: ids are compared by the rank of their entry.
+    """
     import pyarrow as pa
 
     customers = pa.concat_arrays(table["customer_id"].chunks)
@@ -177,15 +180,19 @@ class Silver:
     storage: Storage
     entity: str
 
-    def snapshot(self) -> Snapshot:
-        """What is there now. Batches that a later one replaced (compaction, erasure) no longer count."""
+    def history(self) -> list[Manifest]:
+        """Every commit there ever was, replaced ones included, oldest first."""
         folder = _commits_folder(self.entity)
         commits = [
             Manifest.from_json(self.storage.read(path), where=path) for path in self.storage.files(folder, ".json")
         ]
+        return sorted(commits, key=lambda commit: (commit.created_at, commit.id))
+
+    def snapshot(self) -> Snapshot:
+        """What is there now. Batches that a later one replaced (compaction, erasure) no longer count."""
+        commits = self.history()
         replaced = {batch for commit in commits for batch in commit.properties.get("replaces", ())}
-        live = [commit for commit in commits if commit.id not in replaced]
-        return Snapshot(self.storage, self.entity, tuple(sorted(live, key=lambda c: (c.created_at, c.id))))
+        return Snapshot(self.storage, self.entity, tuple(commit for commit in commits if commit.id not in replaced))
 
     def batch(self, batch_id: str) -> Manifest | None:
         """The commit of one batch, or None."""

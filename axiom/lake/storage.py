@@ -6,15 +6,19 @@ import hashlib
 import io
 import os
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from axiom.errors import BadInputError, MisuseError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
     import pyarrow as pa
 
 
@@ -102,15 +106,24 @@ class Storage:
 
     def write(self, path: str, data: bytes) -> None:
         """Write `data` at `path` so that a reader sees all of it or nothing. Replaces what stood there."""
-        full = self.full(path)
         try:
-            if self.is_local:
-                _write_atomically(Path(full), data)
-            else:
-                with self.filesystem.open_output_stream(full, compression=None) as stream:
-                    stream.write(data)
+            with self._writing(self.full(path)) as stream:
+                stream.write(data)
         except OSError as error:
             raise self._unavailable(error) from error
+
+    def put(self, path: str, source: Path) -> tuple[int, str]:
+        """Copy a local file to `path` block by block; returns its size in bytes and its SHA-256."""
+        full, digest, size = self.full(path), hashlib.sha256(), 0
+        try:
+            with source.open("rb") as stream, self._writing(full) as target:
+                while block := stream.read(1 << 22):
+                    digest.update(block)
+                    size += len(block)
+                    target.write(block)
+        except OSError as error:
+            raise self._unavailable(error) from error
+        return size, digest.hexdigest()
 
     def files(self, path: str, suffix: str = "") -> list[str]:
         """Paths of all files below `path`, sorted, relative to the root; empty where there is no such folder."""
@@ -167,6 +180,12 @@ class Storage:
         except OSError as error:
             raise BadInputError(f"{path}: not a readable Parquet file ({error})") from error
 
+    def _writing(self, full: str) -> AbstractContextManager[Any]:
+        if self.is_local:
+            return _written_atomically(Path(full))
+        stream: AbstractContextManager[Any] = self.filesystem.open_output_stream(full, compression=None)
+        return stream
+
     def _ask(self, call: Any, argument: Any) -> Any:
         try:
             return call(argument)
@@ -180,13 +199,14 @@ class Storage:
         )
 
 
-def _write_atomically(path: Path, data: bytes) -> None:
+@contextmanager
+def _written_atomically(path: Path) -> Iterator[IO[bytes]]:
     """Write beside the target, then rename: a crash leaves the old file or the new one, never half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with temporary.open("wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
