@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from axiom.errors import AxiomError
-
 
 def main() -> None:
     """Entry point of the `axiom` command."""
     from axiom.cli.app import app
-    from axiom.cli.console import explain
+    from axiom.cli.console import explain, explain_bug
+    from axiom.errors import AxiomError
 
     try:
         app()
@@ -20,3 +19,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("axiom: interrupted; run the same command again to go on where it stopped\n")
         sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output is gone (`axiom sql … | head`): nobody is left to tell
+        sys.exit(141)
+    except Exception as error:  # noqa: BLE001  (the last door: a person gets one line, a developer the trace)
+        explain_bug(error)
+        sys.exit(1)

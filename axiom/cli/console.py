@@ -131,3 +131,19 @@ def explain(error: AxiomError) -> None:
     if "--json" in sys.argv:
         body = {"type": error.problem_type, "message": error.message, "hint": error.hint}
         emit({"error": body}, as_json=True)
+
+
+def explain_bug(error: Exception) -> None:
+    """Say on stderr that Axiom itself failed; the trace is shown when AXIOM_LOG_LEVEL is DEBUG."""
+    import os
+    import traceback
+
+    from axiom.settings import mask_url
+
+    if os.environ.get("AXIOM_LOG_LEVEL", "").upper() == "DEBUG":
+        traceback.print_exception(error)
+    line = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    sys.stderr.write(f"axiom: internal error: {mask_url(line)}\n")
+    sys.stderr.write("hint: this is a bug of Axiom; AXIOM_LOG_LEVEL=DEBUG shows where it happened\n")
+    if "--json" in sys.argv:
+        emit({"error": {"type": "internal", "message": mask_url(line), "hint": ""}}, as_json=True)

@@ -11,7 +11,7 @@ from axiom.cli.console import JsonFlag, emit, table, workspace
 from axiom.errors import MisuseError
 
 if TYPE_CHECKING:
-    from axiom.registry import ModelVersion
+    from axiom.registry.registry import ModelVersion
 
 models = typer.Typer(no_args_is_help=True, help="Registered models: list, show, promote, rollback, history.")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from axiom.db import Database
 from axiom.lake import Lake, storage_of
-from axiom.registry import Registry
+from axiom.registry.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

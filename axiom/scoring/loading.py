@@ -12,7 +12,7 @@ from axiom.training.clv_model import ClvModel
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from axiom.registry import Registry
+    from axiom.registry.registry import Registry
 
 
 @dataclass(frozen=True)
