@@ -5,21 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+from scipy.special import expit
 
-from axiom.clv import pareto_future as future
 from axiom.clv.base import TransactionModel
 from axiom.clv.geometric import rate_terms
-from axiom.clv.inputs import check_histories, check_horizon, numbers, refuse
+from axiom.clv.inputs import check_histories, check_horizon, distinct_rows, numbers, refuse
 from axiom.clv.newton import GaussianPrior
-from axiom.clv.pareto_likelihood import history_terms
-from axiom.clv.predictive import check_counts
+from axiom.clv.pareto_future import Law
+from axiom.clv.pareto_likelihood import death_log_odds, history_terms
+from axiom.clv.predictive import check_counts, check_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from axiom.clv.inputs import Table, Totals
     from axiom.clv.newton import Terms
-    from axiom.maths.arrays import ArrayLike, FloatArray
+    from axiom.maths.arrays import ArrayLike, FloatArray, IntArray
 
 # Rows that are worked on at once: (rows x nodes) temporaries then stay in the processor's cache.
 _BLOCK = 1024
@@ -75,13 +76,13 @@ class ParetoNBD(TransactionModel):
         self, x: ArrayLike = 0.0, t_x: ArrayLike = 0.0, T: ArrayLike = 0.0, t: ArrayLike = 0.0
     ) -> FloatArray:
         """P(alive at T + t) = P(alive at T) ((beta + T)/(beta + T + t))^s."""
-        return self._map(future.probability_alive, x, t_x, T, check_horizon(t))
+        return self._predict(Law.survival, x, t_x, T, check_horizon(t))[0]
 
     def expected_purchases(
         self, t: ArrayLike, x: ArrayLike = 0.0, t_x: ArrayLike = 0.0, T: ArrayLike = 0.0
     ) -> FloatArray:
         """E[Y] = P(alive) (r+x)/(alpha+T) ∫_0^t ((beta+T)/(beta+T+τ))^s dτ (Fader & Hardie 2005), s = 1 included."""
-        return self._map(future.expected_purchases, x, t_x, T, check_horizon(t))
+        return self._predict(Law.mean, x, t_x, T, check_horizon(t))[0]
 
     def tail(
         self, n: ArrayLike, t: ArrayLike, x: ArrayLike = 0.0, t_x: ArrayLike = 0.0, T: ArrayLike = 0.0
@@ -89,13 +90,34 @@ class ParetoNBD(TransactionModel):
         """P(Y >= n) = P(alive) ∫_0^t (density of the n-th purchase at τ) ((beta+T)/(beta+T+τ))^s dτ, 1 for n <= 0."""
         count = numbers(n, "n")
         refuse(count != np.floor(count), "n (purchases) must be whole")
-        return self._map(future.tail, x, t_x, T, count, check_horizon(t))
+        some, _ = self._predict(Law.tail, x, t_x, T, count, check_horizon(t))
+        return np.where(np.broadcast_to(count, some.shape) <= 0, 1.0, some)
 
     def purchase_pmf(
         self, n: ArrayLike, t: ArrayLike, x: ArrayLike = 0.0, t_x: ArrayLike = 0.0, T: ArrayLike = 0.0
     ) -> FloatArray:
         """P(Y = n) for whole n >= 0, as a sum over dropout beyond t and within t: no digit is lost in the tail."""
-        return self._map(future.pmf, x, t_x, T, check_counts(n), check_horizon(t))
+        count = check_counts(n)
+        some, dead = self._predict(Law.pmf, x, t_x, T, count, check_horizon(t))
+        return np.asarray(some + np.where(np.broadcast_to(count, some.shape) > 0, 0.0, dead))
+
+    def purchase_quantile(
+        self,
+        q: ArrayLike,
+        t: ArrayLike,
+        x: ArrayLike = 0.0,
+        t_x: ArrayLike = 0.0,
+        T: ArrayLike = 0.0,
+        *,
+        parameter_draws: int = 0,
+        seed: int = 0,
+    ) -> IntArray:
+        """Smallest n with P(Y <= n) >= q; see `Predictive.purchase_quantile`. Identical rows are searched once."""
+        columns = np.broadcast_arrays(check_horizon(t), *check_histories(x, t_x, T))
+        flat = [column.ravel() for column in columns]
+        rows, which = distinct_rows(*flat)
+        found = super().purchase_quantile(q, *(each[rows] for each in flat), parameter_draws=parameter_draws, seed=seed)
+        return found[..., which].reshape(*found.shape[:-1], *columns[0].shape)
 
     def discounted_purchases(
         self, rate: float, x: ArrayLike = 0.0, t_x: ArrayLike = 0.0, T: ArrayLike = 0.0
@@ -105,19 +127,27 @@ class ParetoNBD(TransactionModel):
         Source: Fader, Hardie & Lee (2005), "RFM and CLV: using iso-value curves", Journal of Marketing Research 42(4).
         See `Predictive.discounted_purchases` for the arguments.
         """
-        if not 0 < rate < np.inf:
-            raise ValueError(f"rate (continuous discount rate) must be positive and finite, not {rate}")
-        return self._map(future.discounted_purchases, x, t_x, T, np.asarray(rate, dtype=np.float64))
+        check_rate(rate)
+        return self._predict(Law.discounted, x, t_x, T, np.asarray(rate, dtype=np.float64))[0]
 
-    def _map(
-        self, predict: Callable[..., FloatArray], x: ArrayLike, t_x: ArrayLike, T: ArrayLike, *asked: FloatArray
-    ) -> FloatArray:
-        """`predict(theta, *asked, x, t_x, T)` on the common shape of its arguments, block by block."""
+    def _predict(
+        self, of_law: Callable[..., FloatArray], x: ArrayLike, t_x: ArrayLike, T: ArrayLike, *asked: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """P(alive) times `of_law(law, *asked)`, and P(dead), on the common shape of all arguments."""
         theta = self._fitted_theta()
-        columns = np.broadcast_arrays(*asked, *check_histories(x, t_x, T))
-        flat = [column.ravel() for column in columns]
-        result = np.empty(flat[0].size)
-        for start in range(0, result.size, _BLOCK):
-            rows = slice(start, start + _BLOCK)
-            result[rows] = predict(theta, *(column[rows] for column in flat))
-        return result.reshape(columns[0].shape)
+        *asked_, x_, t_x_, T_ = np.broadcast_arrays(*asked, *check_histories(x, t_x, T))
+        odds = _by_block(lambda *history: death_log_odds(theta, *history), x_, t_x_, T_)
+        future = _by_block(lambda x, T, *rest: of_law(Law.of(theta, x, T), *rest), x_, T_, *asked_)
+        return np.asarray(expit(-odds) * future), np.asarray(expit(odds))
+
+
+def _by_block(function: Callable[..., FloatArray], *columns: FloatArray) -> FloatArray:
+    """`function` of equally shaped columns, once for identical rows, and block by block."""
+    flat = [column.ravel() for column in columns]
+    if flat[0].size == 0:
+        return np.zeros(columns[0].shape)
+    rows, which = distinct_rows(*flat)
+    blocks = np.split(rows, np.arange(_BLOCK, rows.size, _BLOCK))
+    return np.concatenate([function(*(column[block] for column in flat)) for block in blocks])[which].reshape(
+        columns[0].shape
+    )
