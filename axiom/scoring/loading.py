@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from axiom.scoring.scorer import Scorer
 from axiom.training.churn import ChurnModel
-from axiom.training.clv_model import ClvModel
+from axiom.training.clv.model import ClvModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from axiom.errors import BadInputError, MisuseError
-from axiom.training.clv_model import RfmArrays
+from axiom.training.clv.rows import RFM_COLUMNS, RfmArrays
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from axiom.maths.arrays import FloatArray
-    from axiom.training.clv_model import ClvModel, ClvPrediction
-
-RFM_COLUMNS = ("x", "t_x", "T", "mean_spend")
+    from axiom.training.clv.model import ClvModel, ClvPrediction
 
 
 class ChurnPredictor(Protocol):
@@ -57,7 +55,9 @@ class Scorer:
     @property
     def columns(self) -> list[str]:
         """Feature columns to read: the customer, and what the models look at."""
-        wanted = ["customer_id", *(self.churn.features if self.churn else ()), *(RFM_COLUMNS if self.clv else ())]
+        wanted = ["customer_id", *(self.churn.features if self.churn else ())]
+        if self.clv is not None:
+            wanted += [*RFM_COLUMNS, *self.clv.features]
         return list(dict.fromkeys(wanted))
 
     def score(self, features: pa.Table, *, as_of: datetime, scored_at: datetime) -> pa.Table:
@@ -80,7 +80,9 @@ class Scorer:
 
         n = features.num_rows
         nothing = np.full(n, np.nan)
-        p_churn = nothing if self.churn is None else self.churn.predict_proba(features.select(list(self.churn.features)))
+        p_churn = (
+            nothing if self.churn is None else self.churn.predict_proba(features.select(list(self.churn.features)))
+        )
         values = self._clv(features)
         columns = {"p_churn": p_churn, **values, "expected_loss": p_churn * values["clv_mean"]}
         _check(columns, n)
@@ -105,7 +107,8 @@ class Scorer:
         rfm = rfm_of(features)
         bought = np.isfinite(rfm.x)
         if bought.any():
-            for name, column in _columns(self.clv.predict(rfm[bought])).items():
+            read = features.select(list(self.clv.features)).filter(bought) if self.clv.features else None
+            for name, column in _columns(self.clv.predict(rfm[bought], read)).items():
                 values[name][bought] = column
         return values
 

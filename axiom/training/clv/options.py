@@ -74,7 +74,7 @@ class ClvOptions:
     coverages: tuple[float, ...] = (0.8, 0.9, 0.95)
     level: float = 0.95
     max_correlation: float = 0.3
-    judge_at_most: int = 200_000
+    judge_at_most: int = 50_000
     seed: int = 0
 
     def __post_init__(self) -> None:

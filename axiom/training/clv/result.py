@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from axiom.maths.arrays import FloatArray
+    from axiom.maths.arrays import FloatArray, IntArray
+    from axiom.maths.forecast import CountRow, PitTest
     from axiom.maths.intervals import MetricValue, PairedTest
     from axiom.training.clv.model import ClvModel
 
@@ -29,6 +30,7 @@ class Judgement:
         candidate: its name.
         as_of: the origin, ISO time.
         scores: metric -> score; empty where `failed` says why it could not be judged.
+        pit: `purchases`, `spend` -> tests of the randomised PIT for uniformity.
         summary: parameters and how the fit went.
         warnings: of the fit, in full sentences.
         failed: why there is no forecast; "" where there is one.
@@ -37,6 +39,7 @@ class Judgement:
     candidate: str
     as_of: str
     scores: Mapping[str, Score] = field(default_factory=dict)
+    pit: Mapping[str, PitTest] = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     failed: str = ""
@@ -65,38 +68,45 @@ class Contender:
 
 
 @dataclass(frozen=True, eq=False)
+class JudgedPart:
+    """What one candidate said of the purchases or the money of m customers, next to what they did.
+
+    Attributes:
+        rows: which of the judged customers, shape (m,): all, or those whose money is known.
+        actual: what happened.
+        expected: the forecast's mean.
+        naive: past rate x horizon.
+        pinball: loss averaged over the quantile levels.
+        pit: randomised PIT.
+    """
+
+    rows: IntArray
+    actual: FloatArray
+    expected: FloatArray
+    naive: FloatArray
+    pinball: FloatArray
+    pit: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
 class JudgedRows:
-    """What one candidate said of n customers at one origin, next to what they did.
+    """What one candidate said of n customers at one origin.
 
     Attributes:
         customer: number of each customer, the same at every origin, shape (n,).
-        purchases: what happened, shape (n,).
-        expected_purchases: E[Y].
-        naive_purchases: past rate x horizon.
-        pmf: P(Y = what happened).
-        count_pmf: P(Y = 0 … k - 1), shape (n, k), for the table of counts.
-        purchase_quantiles: shape (levels, n).
-        purchase_pit: randomised PIT.
-        spend: what happened; None without amounts; NaN where unknown. So are the rest.
-        expected_spend: E[W].
-        naive_spend: past spend a day x horizon.
-        spend_quantiles: shape (levels, n).
-        spend_pit: randomised PIT.
+        purchases: of all n.
+        log_score: -ln P(Y = what happened), nats, shape (n,).
+        impossible: customers whose outcome had probability 0; each is scored 708.4 nats.
+        counts: customers with 0, 1, … purchases, observed and expected.
+        spend: of those whose money is known; None without amounts.
     """
 
-    customer: Any
-    purchases: FloatArray
-    expected_purchases: FloatArray
-    naive_purchases: FloatArray
-    pmf: FloatArray
-    count_pmf: FloatArray
-    purchase_quantiles: FloatArray
-    purchase_pit: FloatArray
-    spend: FloatArray | None = None
-    expected_spend: FloatArray | None = None
-    naive_spend: FloatArray | None = None
-    spend_quantiles: FloatArray | None = None
-    spend_pit: FloatArray | None = None
+    customer: IntArray
+    purchases: JudgedPart
+    log_score: FloatArray
+    impossible: int
+    counts: tuple[CountRow, ...]
+    spend: JudgedPart | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,50 @@
+"""All candidates by name."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+from axiom.errors import MisuseError
+from axiom.training.clv.probabilistic import PURCHASE_MODELS, Probabilistic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from axiom.training.clv.candidate import Candidate
+
+_CHALLENGERS = "axiom.training.clv_challengers"
+
+
+def candidate(name: str, **params: Any) -> Candidate:
+    """A candidate with its hyper-parameters.
+
+    Raises:
+        MisuseError: an unknown name, an unknown parameter, or a value out of its range.
+    """
+    make = _makers().get(name)
+    if make is None:
+        raise MisuseError(f"unknown CLV model {name!r}", hint=f"one of {', '.join(candidate_names())}")
+    try:
+        return make(**params)
+    except (TypeError, ValueError) as error:
+        raise MisuseError(f"{name} does not take {params}: {error}") from error
+
+
+def candidate_names() -> tuple[str, ...]:
+    """Every name, simplest first."""
+    return tuple(sorted(_makers(), key=lambda name: (candidate(name).rank, name)))
+
+
+def _makers() -> dict[str, Callable[..., Candidate]]:
+    def probabilistic(name: str) -> Callable[..., Candidate]:
+        return lambda **params: Probabilistic(name, **params)
+
+    return {name: probabilistic(name) for name in PURCHASE_MODELS} | _challengers()
+
+
+def _challengers() -> dict[str, Callable[..., Candidate]]:
+    if importlib.util.find_spec(_CHALLENGERS) is None:
+        return {}
+    return dict(importlib.import_module(_CHALLENGERS).CHALLENGERS)
