@@ -15,11 +15,12 @@ from axiom.training.baselines import BASE_RATE, PURCHASES, with_baseline
 from axiom.training.calibrate import fit_calibrator
 from axiom.training.catalogue import estimator, resolve
 from axiom.training.fits import FINAL, Fitted, FitWork, Job
-from axiom.training.guards import check_slice
+from axiom.training.guards import check_slice, check_unique
 from axiom.training.judge import choose_threshold
 from axiom.training.options import ChurnOptions
 from axiom.training.selection import fold_loss, select
 from axiom.training.splits import Fold, TemporalSplit, day, temporal_split
+from axiom.training.weights import check_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -62,6 +63,8 @@ def train_churn(
     if table.static:
         raise MisuseError("the table has no times", hint="train it with `--table FILE --target COLUMN`")
     options = replace(options, models=resolve(options.models))
+    check_unique(table)
+    check_values(table, options)
     for model in options.models:
         estimator(model, **options.params.get(model, {}))
     plan = _Plan.of(table, horizon, options)

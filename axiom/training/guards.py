@@ -41,6 +41,23 @@ def check_slice(name: str, y: BoolArray, *, rows: int = MIN_ROWS, of_a_class: in
         )
 
 
+def check_unique(table: ChurnTable) -> None:
+    """Refuse a customer that stands twice at one cut-off: its label would count twice.
+
+    Raises:
+        BadInputError: one does; it is named.
+    """
+    ids, codes = np.unique(table.customer_id.astype(str), return_inverse=True)
+    times = np.unique(table.as_of, return_inverse=True)[1]
+    _, rows, counts = np.unique(times * len(ids) + codes, return_index=True, return_counts=True)
+    if counts.max(initial=0) > 1:
+        row = int(rows[np.argmax(counts)])
+        raise BadInputError(
+            f"customer {table.customer_id[row]!r} stands {int(counts.max())} times at {table.as_of[row]}",
+            hint="give one row a customer and cut-off",
+        )
+
+
 def leaking_features(table: ChurnTable) -> dict[str, float]:
     """Features that tell the label apart alone, with their AUC above 0.95 (in either direction).
 

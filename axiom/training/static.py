@@ -20,6 +20,7 @@ from axiom.training.judge import choose_threshold
 from axiom.training.options import ChurnOptions
 from axiom.training.selection import fold_loss, select
 from axiom.training.table import ChurnTable
+from axiom.training.weights import check_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,6 +106,7 @@ def train_static(
     options = replace(options, models=resolve(options.models))
     y, everything = table.churned, np.arange(len(table))
     check_slice("the table", y)
+    check_values(table, options)
     folds = stratified_folds(y, FOLDS, options.seed)
     jobs = [
         Job(model, f"fold {k + 1}", np.setdiff1d(everything, fold), {"validate": fold})
@@ -179,9 +181,13 @@ def _read(path: Path) -> pa.Table:
     try:
         if path.suffix == ".parquet":
             return parquet.read_table(path)
-        return csv.read_csv(path, convert_options=csv.ConvertOptions(strings_can_be_null=True))
+        X = csv.read_csv(path, convert_options=csv.ConvertOptions(strings_can_be_null=True))
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         raise BadInputError(f"{path} cannot be read: {error}", hint="give CSV in UTF-8, or Parquet") from error
+    not_text = [field.name for field in X.schema if pa.types.is_binary(field.type)]
+    if not_text:
+        raise BadInputError(f"{path}: {', '.join(not_text)} is not UTF-8", hint="save the file as UTF-8")
+    return X
 
 
 def _churned(labels: np.ndarray[tuple[int], np.dtype[np.str_]], target: str, positive: str | None) -> BoolArray:

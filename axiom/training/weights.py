@@ -39,18 +39,27 @@ def training_weights(table: ChurnTable, options: ChurnOptions) -> tuple[FloatArr
     return np.where(table.churned, base / churned, base / stayed), math.log(churned / stayed)
 
 
+def check_values(table: ChurnTable, options: ChurnOptions) -> None:
+    """Refuse what needs a value for each customer on a table without.
+
+    Raises:
+        MisuseError: value weights or costs, and no values.
+    """
+    wanted = "value weights" if options.value_weight else "costs" if options.costs else ""
+    if wanted and table.value is None:
+        raise MisuseError(
+            f"{wanted} need a value for each customer, and the table has none",
+            hint="train on a feature set with spend, or leave them out",
+        )
+
+
 def value_weights(table: ChurnTable) -> FloatArray:
     """What each customer is worth, capped at the 99th percentile, with the median where it is unknown, shape (n,).
 
     Raises:
-        MisuseError: the table has no values, or none is positive.
+        MisuseError: no value is positive.
     """
-    if table.value is None:
-        raise MisuseError(
-            "value weights need a value for each customer, and the table has none",
-            hint="train on a feature set with spend, or leave out --value-weight",
-        )
-    value = np.clip(table.value, 0.0, None)
+    value = np.clip(np.zeros(len(table)) if table.value is None else table.value, 0.0, None)
     known = value[np.isfinite(value)]
     if not (known > 0).any():
         raise MisuseError("value weights need customers of positive value; there are none")

@@ -42,7 +42,8 @@ class Layout:
         """
         texts = [name for name in X.column_names if _is_text(X.column(name).type)]
         levels = {
-            name: tuple(sorted({str(v) for v in X.column(name).unique().to_pylist()} - {"None"})) for name in texts
+            name: tuple(sorted(str(value) for value in X.column(name).unique().to_pylist() if value is not None))
+            for name in texts
         }
         return cls(tuple(X.column_names), levels)
 
@@ -52,7 +53,8 @@ class Layout:
         Raises:
             BadInputError: a feature is not there (a stale feature set), changed its type, or is infinite.
         """
-        missing = [name for name in self.names if name not in X.column_names]
+        there = set(X.column_names)
+        missing = [name for name in self.names if name not in there]
         if missing:
             raise BadInputError(
                 f"{len(missing)} of the {len(self.names)} features that the model was trained on are not in the table: "

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
+import zlib
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +69,7 @@ def load(files: Mapping[str, bytes], classes: Iterable[type]) -> Any:
         return _decode(body["model"], arrays, files, known)
     except CorruptError:
         raise
-    except (KeyError, ValueError, TypeError, OSError, EOFError) as error:
+    except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise CorruptError(f"the stored model cannot be read ({type(error).__name__}: {error})") from error
 
 
