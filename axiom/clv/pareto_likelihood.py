@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from axiom.maths.arrays import FloatArray
 
 # With power 0 the integrand is smoother than for counts: fewer nodes reach 1e-12.
-_NODES = 28
+_NODES = 24
 _ALIVE, _DIED = 0.0, 1.0
 # (ln mu, ln u, ln nu, ln v) by theta: ln nu = ln mu + ln(nu/mu).
 _TO_RATES = np.array([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]])

@@ -115,9 +115,9 @@ class ParetoNBD(TransactionModel):
         """Smallest n with P(Y <= n) >= q; see `Predictive.purchase_quantile`. Identical rows are searched once."""
         columns = np.broadcast_arrays(check_horizon(t), *check_histories(x, t_x, T))
         flat = [column.ravel() for column in columns]
-        rows, which = distinct_rows(*flat)
+        rows, which = distinct_rows(*flat) if flat[0].size else (slice(None), slice(None))
         found = super().purchase_quantile(q, *(each[rows] for each in flat), parameter_draws=parameter_draws, seed=seed)
-        return found[..., which].reshape(*found.shape[:-1], *columns[0].shape)
+        return found[..., which].reshape(found.shape[:-1] + columns[0].shape)
 
     def discounted_purchases(
         self, rate: float, x: ArrayLike = 0.0, t_x: ArrayLike = 0.0, T: ArrayLike = 0.0

@@ -13,7 +13,7 @@ from axiom.clv.pareto_nbd import ParetoNBD
 TOLERANCE = 1e-9
 # No shrinking: each comparison costs a high-precision quadrature.
 slowly = settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
