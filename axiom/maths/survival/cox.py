@@ -154,7 +154,7 @@ class CoxPH:
         asked, risk = checks.non_negative("times", times), self.log_partial_hazard(x)
         codes = self.stratum_codes(strata, risk.size)
         baseline = np.array([_step(curve, asked) for curve in self.baselines_])
-        return np.asarray(np.exp(-np.exp(risk)[:, None] * baseline[codes]))
+        return np.asarray(np.exp(-_relative(risk)[:, None] * baseline[codes]))
 
     def churn_probability(
         self, x: ArrayLike, horizon: ArrayLike, tenure: ArrayLike = 0.0, *, strata: ArrayLike | None = None
@@ -174,7 +174,7 @@ class CoxPH:
         since, ahead = _per_row("tenure", tenure, risk.size), _per_row("horizon", horizon, risk.size)
         codes = self.stratum_codes(strata, risk.size)
         added = self._baseline_at(since + ahead, codes) - self._baseline_at(since, codes)
-        return np.asarray(-np.expm1(-np.exp(risk) * added))
+        return np.asarray(-np.expm1(-_relative(risk) * added))
 
     def conditional_survival(
         self, x: ArrayLike, horizon: ArrayLike, tenure: ArrayLike, *, strata: ArrayLike | None = None
@@ -195,7 +195,7 @@ class CoxPH:
         left = -math.log1p(-checks.fraction("share_gone", share_gone))
         risk = self.log_partial_hazard(x)
         codes = self.stratum_codes(strata, risk.size)
-        target = self._baseline_at(_per_row("tenure", tenure, risk.size), codes) + left * np.exp(-risk)
+        target = self._baseline_at(_per_row("tenure", tenure, risk.size), codes) + left / _relative(risk)
         result = np.empty(risk.size)
         for code, (times, hazard) in enumerate(self.baselines_):
             rows = codes == code
@@ -328,4 +328,9 @@ def _per_row(name: str, value: ArrayLike, n: int) -> FloatArray:
 
 
 def _exp(value: float) -> float:
-    return float(np.exp(min(value, 709.0)))  # a hazard ratio of e^709 is as good as infinite and still JSON
+    return float(_relative(np.array(value)))
+
+
+def _relative(log_hazard: FloatArray) -> FloatArray:
+    # e^±700 is as good as infinity or 0, yet stays a number in products with 0 and in JSON.
+    return np.asarray(np.exp(np.clip(log_hazard, -700.0, 700.0)))

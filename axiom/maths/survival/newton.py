@@ -47,15 +47,25 @@ def maximise(sets: Sequence[RiskSets], start: Likelihood, penalty: float) -> Max
         converged = bool(state.gradient @ step <= _TOLERANCE)
         if converged:
             break
-        for _ in range(30):
-            candidate = penalised(sets, beta + step, penalty)
-            if candidate.value >= state.value - 1e-12 * abs(state.value):
-                break
-            step /= 2
-        beta, state = beta + step, candidate
+        found = _climb(sets, beta, step, state.value, penalty)
+        if found is None:
+            break
+        beta, state = found
     value = state.value + penalty / 2 * float(beta @ beta)
     covariance = np.asarray(linalg.pinvh(state.information), dtype=np.float64)
     return Maximum(beta, covariance, value, null_value, n_iter, converged)
+
+
+def _climb(
+    sets: Sequence[RiskSets], beta: FloatArray, step: FloatArray, value: float, penalty: float
+) -> tuple[FloatArray, Likelihood] | None:
+    """The first of β + step, β + step/2, … that is no worse, up to rounding; None when none is."""
+    for _ in range(30):
+        candidate = penalised(sets, beta + step, penalty)
+        if candidate.value >= value - 1e-10 * (1 + abs(value)):
+            return beta + step, candidate
+        step = step / 2
+    return None
 
 
 def undetermined(start: Likelihood, n_events: int) -> list[int]:

@@ -11,6 +11,7 @@ from scipy import sparse
 if TYPE_CHECKING:
     from axiom.maths.arrays import BoolArray, FloatArray, IntArray
 
+_UNDERFLOW = 1e-280  # a sum of risks below this, beside a largest risk of 1, has lost its digits
 _ROWS_AT_ONCE = 2048  # rows per block of a Gram matrix: the block stays in the cache
 
 
@@ -68,13 +69,11 @@ class RiskSets:
 
     def likelihood(self, beta: FloatArray) -> Likelihood:
         """Evaluate ℓ, ∂ℓ/∂β and −∂²ℓ/∂β² at `beta` (p,)."""
-        eta = self.x @ beta
-        eta -= eta.max()  # risks only enter as ratios; this keeps exp from overflowing
-        phi = self.weights * np.exp(eta)
+        eta, phi, _ = self._risks(beta)
         at_risk, tied = self._sums(phi)
         k = self.death_group
         remaining = at_risk[k] - self.tie_share * tied[k]
-        if not np.all(remaining > 0):  # underflow: β is far beyond anything data can say
+        if remaining.min() < _UNDERFLOW:  # β is far beyond anything data can say
             return Likelihood(-np.inf, np.zeros(beta.size), np.eye(beta.size))
         w_deaths = self.weights[self.deaths]
         value = float(w_deaths @ eta[self.deaths] - self.mean_weight[k] @ np.log(remaining))
@@ -87,28 +86,33 @@ class RiskSets:
         expected *= phi
         residual = -expected
         residual[self.deaths] += w_deaths
-        information = _gram(self.x, expected, self.x) - self._squared_means(phi, hazard / remaining)
+        information = _gram(self.x, expected, self.x) - self._squared_means(phi, at_risk, at_risk[k] / remaining)
         return Likelihood(value, residual @ self.x, information)
 
     def mean_covariates(self, beta: FloatArray) -> FloatArray:
         """Mean of x (K, p) over the risk set of each event time, weighted by φ and averaged over Efron's d_k steps."""
-        phi = self._phi(beta)
+        _, phi, _ = self._risks(beta)
         at_risk, tied = self._sums(phi)
         k = self.death_group
-        share = 1 / (at_risk[k] - self.tie_share * tied[k])
+        share = at_risk[k] / (at_risk[k] - self.tie_share * tied[k])
         count = np.diff(np.append(self.death_starts, self.deaths.size))[:, None]
-        all_risk, only_tied = self._moments(phi)
+        all_risk, only_tied = self._moments(phi, at_risk)
         first = np.add.reduceat(share, self.death_starts)[:, None] * all_risk
         second = np.add.reduceat(share * self.tie_share, self.death_starts)[:, None] * only_tied
         return np.asarray((first - second) / count)
 
     def baseline_hazard(self, beta: FloatArray) -> FloatArray:
         """Breslow's increments (K,): weight of the deaths over Σ φ at risk, for a customer with x = 0."""
-        at_risk, _ = self._sums(self._phi(beta))
-        return np.asarray(np.add.reduceat(self.weights[self.deaths], self.death_starts) / at_risk)
+        _, phi, shift = self._risks(beta)
+        at_risk, _ = self._sums(phi)
+        return np.asarray(np.add.reduceat(self.weights[self.deaths], self.death_starts) / at_risk * np.exp(-shift))
 
-    def _phi(self, beta: FloatArray) -> FloatArray:
-        return np.asarray(self.weights * np.exp(self.x @ beta))
+    def _risks(self, beta: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+        """x·β less its maximum, φ, and that maximum: only ratios of risks matter, and so exp cannot overflow."""
+        eta = self.x @ beta
+        shift = float(eta.max())
+        eta -= shift
+        return eta, self.weights * np.exp(eta), shift
 
     def _group_sizes(self) -> IntArray:
         return np.diff(np.append(self.starts, self.weights.size))
@@ -117,19 +121,22 @@ class RiskSets:
         at_risk = np.cumsum(np.add.reduceat(phi, self.starts))
         return at_risk, np.add.reduceat(phi[self.deaths], self.death_starts)
 
-    def _moments(self, phi: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Σ φx (K, p) over the risk set and over the deaths of each event time."""
+    def _moments(self, phi: FloatArray, at_risk: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Σ φx / S (K, p) over the risk set and over the deaths of each event time."""
         n, k = self.weights.size, self.times.size
         # Sparse products sum the rows of each group without forming the n × p table φx.
         rows = sparse.csr_array((phi, np.arange(n), np.append(self.starts, n)), shape=(k, n))
         ends = np.append(self.death_starts, self.deaths.size)
         deaths = sparse.csr_array((phi[self.deaths], self.deaths, ends), shape=(k, n))
         moments = rows @ self.x
-        return np.cumsum(moments, axis=0, out=moments), deaths @ self.x
+        np.cumsum(moments, axis=0, out=moments)
+        inverse = (1 / at_risk)[:, None]
+        return np.multiply(moments, inverse, out=moments), (deaths @ self.x) * inverse
 
-    def _squared_means(self, phi: FloatArray, curvature: FloatArray) -> FloatArray:
-        """Σ_k Σ_l c·mmᵀ with m = Σ φx at risk − (l/d)·Σ φx tied and c = w̄/(S − (l/d)·D)², (p, p)."""
-        all_risk, tied = self._moments(phi)
+    def _squared_means(self, phi: FloatArray, at_risk: FloatArray, growth: FloatArray) -> FloatArray:
+        """Σ_k w̄ Σ_l mmᵀ (p, p), m = (Σ φx at risk − (l/d)·Σ φx tied)/(S − (l/d)·D); growth = S/(S − (l/d)·D)."""
+        all_risk, tied = self._moments(phi, at_risk)
+        curvature = self.mean_weight[self.death_group] * growth**2
         c0 = np.add.reduceat(curvature, self.death_starts)
         squares = _gram(all_risk, c0, all_risk)
         if self.deaths.size == self.times.size:

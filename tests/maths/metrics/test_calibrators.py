@@ -143,6 +143,18 @@ def test_the_choice_leaves_good_probabilities_alone() -> None:
     assert set(choice.losses) == {"identity", "platt", "isotonic"}
 
 
+def test_a_gain_within_the_noise_does_not_unseat_the_identity() -> None:
+    kept = best = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        p = rng.beta(2, 3, 300)
+        choice = choose_calibrator(rng.random(300) < p, p)
+        kept += choice.calibrator.kind == "identity"
+        best += choice.losses["identity"].value == min(loss.value for loss in choice.losses.values())
+    assert kept >= 38
+    assert best < 35
+
+
 def test_the_choice_straightens_a_distorted_scale_with_platt() -> None:
     y, p = overconfident(3000)
     choice = choose_calibrator(y, p, time=np.arange(3000))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lifelines import CoxPHFitter
 from lifelines.datasets import load_rossi
 from lifelines.statistics import proportional_hazard_test
+from scipy import stats
 
 from axiom.maths.survival import CoxPH, concordance_index, kaplan_meier, proportionality_test
 from axiom.maths.survival.partial_likelihood import RiskSets
@@ -188,6 +189,46 @@ def test_far_risks_neither_overflow_nor_underflow() -> None:
     assert model.coefficients_[0] * 1e6 == pytest.approx(12, rel=0.15)
 
 
+def test_a_likelihood_beyond_the_range_of_exp_is_still_a_number() -> None:
+    sets = RiskSets.build(np.array([[0.0], [1.0]]), np.array([1.0, 2.0]), np.array([True, True]), np.ones(2))
+    assert sets is not None
+    assert sets.likelihood(np.array([800.0])).value == -800
+    # The last customer's risk underflows beside the first: Newton has to step back from here.
+    assert sets.likelihood(np.array([-800.0])).value == -np.inf
+    assert sets.baseline_hazard(np.array([800.0])).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("seed", [2, 36, 96, 113])
+def test_newton_finds_the_top_among_wild_outliers(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_t(1.0, (51, 2))
+    t, e = np.exp(-3 * x[:, 0] + rng.standard_normal(51)).clip(1e-6, 1e6), rng.random(51) < 0.5
+    model = CoxPH().fit(x, t, e)
+    assert model.converged_
+    at_top = efron_by_definition(x, t, e, np.ones(51), model.coefficients_)
+    assert model.log_likelihood_ == pytest.approx(at_top)
+    for step in 0.01 * model.standard_errors_ * np.array([[1, 0], [-1, 0], [0, 1], [0, -1]]):
+        assert efron_by_definition(x, t, e, np.ones(51), model.coefficients_ + step) < at_top
+
+
+def test_a_fit_driven_beyond_the_range_of_exp_says_that_it_did_not_converge() -> None:
+    rng = np.random.default_rng(100)
+    x = rng.standard_t(1.0, (51, 2))
+    t, e = np.exp(-3 * x[:, 0] + rng.standard_normal(51)).clip(1e-6, 1e6), rng.random(51) < 0.5
+    with pytest.warns(RuntimeWarning, match="did not converge"):
+        model = CoxPH().fit(x, t, e)
+    assert not model.converged_
+    assert np.isfinite(model.log_likelihood_)
+
+
+def test_extreme_customers_get_a_certain_but_finite_answer(followed) -> None:
+    model = CoxPH().fit(followed.x, followed.durations, followed.events)
+    x = model.mean_ + np.array([[1e6, 0, 0], [-1e6, 0, 0]])
+    assert model.survival(x, [0.0, 30.0]).tolist() == [[1, 0], [1, 1]]
+    assert model.churn_probability(x, 5.0, 2.0).tolist() == [1, pytest.approx(0)]
+    assert model.churn_time(x)[1] == np.inf
+
+
 def test_with_no_effect_the_baseline_follows_kaplan_meier() -> None:
     rng = np.random.default_rng(3)
     t, e = rng.exponential(10, 4000), rng.random(4000) < 0.7
@@ -284,6 +325,7 @@ def test_columns_without_information_are_refused_by_name(followed) -> None:
         ({"x": np.zeros((0, 3))}, "non-empty table"),
         ({"weights": np.full(300, -1.0)}, "weights must not be negative"),
         ({"weights": np.zeros(300)}, "weights must not all be zero"),
+        ({"events": np.arange(300) == 7, "weights": (np.arange(300) != 7).astype(float)}, "at least one 1"),
         ({"strata": ["a"]}, "strata must have one label per row"),
         ({"names": ["one"]}, "3 columns, 1 names"),
         ({"x": np.ones((1, 3)), "durations": [1.0], "events": [1]}, "constant columns: x0, x1, x2"),
@@ -341,6 +383,17 @@ def test_proportionality_by_rank_equals_lifelines_when_no_times_tie(followed) ->
     ours = proportionality_test(model, followed.x, t, followed.events, transform="rank")
     expected = proportional_hazard_test(lifelines_fit(frame), frame, time_transform="rank")
     np.testing.assert_allclose(ours.statistic, expected.test_statistic, atol=2e-5)
+
+
+def test_tied_event_times_share_their_mean_rank(followed) -> None:
+    x, t, e, _ = followed
+    clock, rank = np.unique(t[e], return_inverse=True)
+    middle = np.array([stats.rankdata(t[e])[rank == k][0] for k in range(clock.size)])
+    by_rank = np.interp(t, clock, middle, left=0.0, right=1e6)  # the same order of all rows, ranks as times
+    model = CoxPH().fit(x, t, e)
+    ours = proportionality_test(model, x, t, e, transform="rank")
+    expected = proportionality_test(model, x, by_rank, e, transform="identity")
+    np.testing.assert_allclose(ours.statistic, expected.statistic)
 
 
 def test_an_effect_that_fades_with_tenure_is_found_and_a_steady_one_is_not() -> None:

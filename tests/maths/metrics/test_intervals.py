@@ -249,6 +249,8 @@ def test_a_paired_bootstrap_sees_the_common_noise_cancel(scored) -> None:
     expected = paired_mean((scored.p - scored.y) ** 2, (worse - scored.y) ** 2)
     assert paired.difference.low == pytest.approx(expected.difference.low, abs=0.002)
     assert paired_bootstrap(first, first, n, draws=40).p_value == 1.0
+    hopeless = each_draw(lambda w: brier_score(scored.y, 1 - scored.p, w))
+    assert paired_bootstrap(first, hopeless, n, draws=99).p_value == pytest.approx(2 / 100)
 
 
 def test_a_biased_statistic_still_lies_within_its_limits() -> None:

@@ -140,6 +140,11 @@ def test_an_unidentified_calibration_line_is_refused(y, p, rule: str) -> None:
         calibration_line(y, p)
 
 
+def test_rows_of_weight_zero_do_not_bring_in_a_class() -> None:
+    with pytest.raises(ValueError, match="both classes"):
+        calibration_line([0, 0, 1], [0.1, 0.4, 0.3], weights=[1, 1, 0])
+
+
 @pytest.mark.parametrize("metric", [brier_score, log_loss, expected_calibration_error, reliability, calibration_line])
 @pytest.mark.parametrize(
     ("y", "p", "rule"),

@@ -102,7 +102,7 @@ def test_gains_curve_runs_from_nothing_to_everything_and_agrees_with_lift(scored
     k = 20
     expected = lift_at(scored.y, scored.p, float(curve.share[k]), scored.weights)
     assert curve.lift[k] == pytest.approx(expected)
-    assert curve.lift[0] == curve.lift[1]
+    assert gains_curve([1, 0], [2, 1]).lift.tolist() == [2, 2, 1]
 
 
 @settings(max_examples=60, deadline=None)
