@@ -14,6 +14,7 @@ from axiom.training.assemble import Judged, assemble
 from axiom.training.baselines import BASE_RATE, PURCHASES, with_baseline
 from axiom.training.calibrate import fit_calibrator
 from axiom.training.catalogue import estimator, resolve
+from axiom.training.churn_model import ChurnModel
 from axiom.training.fits import FINAL, Fitted, FitWork, Job
 from axiom.training.guards import check_slice, check_unique
 from axiom.training.judge import choose_threshold
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from axiom.maths.arrays import FloatArray, IntArray
     from axiom.training.churn_report import ChurnResult
     from axiom.training.table import ChurnTable
+
+__all__ = ["ChurnModel", "ChurnOptions", "train_churn"]
 
 _CALIBRATION, _HOLDOUT, _VALIDATE = "calibration", "holdout", "validate"
 
