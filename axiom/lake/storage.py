@@ -156,7 +156,11 @@ class Storage:
         import pyarrow.parquet as pq
 
         sink = io.BytesIO()
-        with pq.ParquetWriter(sink, table.schema, compression="zstd", compression_level=1) as writer:
+        # Dictionaries pay for text; for numbers the writer would build one and throw it away.
+        texts = [name for name, kind in zip(table.schema.names, table.schema.types, strict=True) if _is_text(kind)]
+        with pq.ParquetWriter(
+            sink, table.schema, compression="zstd", compression_level=1, use_dictionary=texts or False
+        ) as writer:
             start = 0
             for rows in row_groups or [table.num_rows]:
                 writer.write_table(
@@ -197,6 +201,12 @@ class Storage:
             f"the lake {self.location} does not answer: {error}",
             hint="check AXIOM_LAKE_URI, AXIOM_S3_ENDPOINT and that the store is up and has room",
         )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind))
 
 
 @contextmanager

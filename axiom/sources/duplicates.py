@@ -88,7 +88,7 @@ class Deduplicator:
             repeated += verdict.repeated
             if corrected.any():
                 rows = self._stamp(rows, places[corrected])
-        conflicts = rows.filter(pa.array(conflict)) if conflict.any() else rows.slice(0, 0)
+        conflicts = rows.filter(pa.array(conflict)) if conflict.any() else rows.schema.empty_table()
         kept = ~(duplicate | conflict)
         accepted = rows if kept.all() else rows.filter(pa.array(kept))
         codes = one_array(accepted["customer_id"]).indices

@@ -96,7 +96,8 @@ class ParquetFiles:
 
         try:
             source = str(file.local_path) if file.local_path else file.open_raw()
-            return pq.ParquetFile(source, read_dictionary=dictionary or [])
+            # Without pre_buffer the whole file would end up in memory while it is streamed.
+            return pq.ParquetFile(source, read_dictionary=dictionary or [], pre_buffer=False)
         except (pa.ArrowInvalid, OSError) as error:
             raise _unreadable(file, error) from error
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from axiom.contracts import ENTITIES
 from axiom.errors import BadInputError
+from axiom.sources.ahead import ahead
 from axiom.sources.cleaning import ROW, Cleaner
 from axiom.sources.contract import kind_of_type_name, without
 from axiom.sources.landing import Bronze, Quarantine, Rows
@@ -187,7 +188,9 @@ def read_source(reading: Reading) -> None:
     reading.on_progress("read", 0, reading.incoming.rows)
     spooled = not reading.bronze.files
     columns = reading.bronze.columns if spooled else reading.cleaner.reads
-    for chunk in reading.incoming.read(columns):
+    chunks = reading.incoming.read(columns)
+    # A database connection stays in the thread that opened it.
+    for chunk in chunks if isinstance(reading.incoming, SqlRows) else ahead(chunks):
         if spooled:
             reading.bronze.add(chunk)
         _take(reading, chunk)
