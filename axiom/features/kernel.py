@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,7 +108,7 @@ def _parts(bucket: Bucket, cells_each: int) -> Iterator[Bucket]:
         rows += np.diff(np.searchsorted(entity.customer, np.arange(customers + 1, dtype=np.int32)))
     piece = np.maximum(np.cumsum(rows) // _ROWS_AT_ONCE, np.arange(1, customers + 1) * cells_each // _CELLS_AT_ONCE)
     starts = np.flatnonzero(np.diff(piece, prepend=-1))
-    for first, last in zip(starts.tolist(), [*starts[1:].tolist(), customers], strict=True):
+    for first, last in pairwise([*starts.tolist(), customers]):
         yield bucket.part(first, last)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from axiom.features.conditions import matches
 from axiom.features.definitions import Filter
 from axiom.features.grid import Grid, bin_edges, days
 from axiom.features.rfm import purchase_days
@@ -61,15 +62,13 @@ def label_columns(frame: Frame, spec: LabelSpec) -> dict[str, FloatArray]:
     """
     as_ofs = frame.grid.as_ofs[:, None]
     cancel = (Filter("event_type", "in", spec.cancel_types),)
-    events = frame.bucket.events
-    has_events = "event_type" in events.texts
-    final = events.take(events.final)
+    events = frame.bucket.events.final
     columns = _purchases(frame, spec)
-    columns["days_to_next_event"] = _days_to_next(final, frame.customers, frame.grid.as_ofs)
+    columns["days_to_next_event"] = _days_to_next(events, frame.customers, frame.grid.as_ofs)
     columns["days_to_cancel"] = np.full(frame.shape, np.nan)
     columns["days_since_cancel"] = np.full(frame.shape, np.nan)
-    if has_events:
-        cancelled = Selection.everything(final, frame.customers, frame.grid).where(cancel).settled
+    if "event_type" in events.texts:
+        cancelled = events.take(matches(events, cancel))
         columns["days_to_cancel"] = _days_to_next(cancelled, frame.customers, frame.grid.as_ofs)
         columns["days_since_cancel"] = days(as_ofs, frame.selection("events", cancel).last)
     columns["days_since_purchase"] = days(as_ofs, frame.selection("transactions").last)
@@ -104,8 +103,7 @@ def _days_to_next(rows: Rows, customers: int, as_ofs: IntArray) -> FloatArray:
 
 
 def _purchases(frame: Frame, spec: LabelSpec) -> dict[str, FloatArray]:
-    rows = frame.bucket.transactions
-    final = rows.take(rows.final)
+    final = frame.bucket.transactions.final
     names = ["days_to_next_purchase", *(f"{what}_{h}d" for h in spec.horizons for what in ("purchases", "spend"))]
     columns = {name: np.full(frame.shape, np.nan) for name in names}
     clock = frame.grid.as_ofs % DAY

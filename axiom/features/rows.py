@@ -23,8 +23,8 @@ DAY = 86_400_000_000
 """Microseconds in a day."""
 NEVER = np.iinfo(np.int64).max
 NO_TIME = np.iinfo(np.int64).min
-DAWN = -62_135_596_800_000_000
-"""0001-01-01: what stands in `valid_from` where nobody knows since when an attribute holds."""
+DAWN = -2_208_988_800_000_000
+"""1900-01-01: what ingest puts into `valid_from` where nobody knows since when an attribute holds."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Rows:
     Attributes:
         customer: place of the customer in the bucket, not decreasing.
         ts: event time in microseconds since 1970, not decreasing within a customer (but for `customers`).
-        known_at: knowledge time, or None where every row was known when it happened.
+        known_at: knowledge time, or None where every row was known by the time it happened.
         gone_at: from when a later version of the same key counts instead; None where no key has versions.
         numbers: numeric columns as float64, null as NaN.
         texts: text columns.
@@ -93,9 +93,10 @@ class Rows:
         return mask
 
     @property
-    def final(self) -> BoolArray:
-        """Which rows count with all that is known now: every key in its last version."""
-        return np.ones(len(self), np.bool_) if self.gone_at is None else self.gone_at == NEVER
+    def final(self) -> Rows:
+        """The rows with all that is known now: every fact in its last version, whenever it became known."""
+        last = self if self.gone_at is None else self.take(self.gone_at == NEVER)
+        return replace(last, known_at=None, gone_at=None)
 
 
 @dataclass(frozen=True)
@@ -171,19 +172,23 @@ def _rows(entity: str, table: pa.Table, customers: pa.DictionaryArray, ids: pa.S
     known_at = _known_at(table, ts)
     gone_at = None
     if shape.key_column and shape.key_column in table.column_names:
-        gone_at = superseded_at(customer, table[shape.key_column], ts if known_at is None else known_at, ts)
+        gone_at = superseded_at(customer, table[shape.key_column], known_at, ts)
     plain = {"customer_id", shape.time_column, shape.key_column, "known_at"}
+    late = bool((known_at > ts).any())
     return Rows(
-        customer, ts, known_at, gone_at, **_columns({n: table[n] for n in table.column_names if n not in plain}, entity)
+        customer,
+        ts,
+        known_at if late else None,
+        gone_at,
+        **_columns({n: table[n] for n in table.column_names if n not in plain}, entity),
     )
 
 
-def _known_at(table: pa.Table, ts: IntArray) -> IntArray | None:
+def _known_at(table: pa.Table, ts: IntArray) -> IntArray:
     if "known_at" not in table.column_names:
-        return None
+        return ts
     known_at = _microseconds(table["known_at"], NO_TIME)
-    known_at = np.where(known_at == NO_TIME, ts, known_at)
-    return None if (known_at <= ts).all() else known_at
+    return np.where(known_at == NO_TIME, ts, known_at)
 
 
 def _columns(columns: Mapping[str, pa.ChunkedArray], entity: str) -> dict[str, Any]:

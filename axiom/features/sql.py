@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from axiom.features.plan import Column, Plan
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DAWN = "TIMESTAMPTZ '0001-01-01 00:00:00+00'"
+_DAWN = "TIMESTAMPTZ '1900-01-01 00:00:00+00'"
 _ROWS = ("transactions", "events")
 _KEY = "as_of, customer_id"
 
