@@ -12,7 +12,7 @@ from axiom.cli import build, demo, ingest, inspect, models, score, train
 app = typer.Typer(
     name="axiom",
     help="Churn probabilities and customer lifetime values with honest intervals, from raw files to served scores.",
-    epilog="Start with `axiom demo`, or with `axiom init` and `axiom ingest FILE`. Settings: AXIOM_* variables, `axiom settings`.",
+    epilog="Start with `axiom demo`, or with `axiom init` and `axiom ingest FILE`. Settings: `axiom settings`.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -28,7 +28,7 @@ def _version(value: bool) -> None:  # noqa: FBT001  (the form that Typer calls)
 
 @app.callback()
 def _root(
-    version: Annotated[  # noqa: ARG001
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:

@@ -123,7 +123,9 @@ def _source_name(request: IngestRequest) -> str:
     """The table's or the first file's name, made safe, with the entity: one file may hold two entities."""
     from axiom.sources.request import SqlSource
 
-    raw = request.source.table or "query" if isinstance(request.source, SqlSource) else Path(request.source.paths[0]).name
+    raw = (
+        request.source.table or "query" if isinstance(request.source, SqlSource) else Path(request.source.paths[0]).name
+    )
     stem = raw.split(".")[0] if not isinstance(request.source, SqlSource) else raw
     safe = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "-" for c in stem).strip("-_") or "source"
     return f"{safe}.{request.entity}"
@@ -159,7 +161,9 @@ def _report_lines(report: IngestReport) -> list[str]:
     lines += [f"  dropped {rows:,}: {why}" for why, rows in report.dropped_by.items()]
     lines += [f"  refused {rows:,}: {why}" for why, rows in report.refused_by.items()]
     if report.accepted:
-        lines.append(f"  {report.customers:,} customers, {report.min_time} to {report.max_time}, batch {report.batch_id}")
+        lines.append(
+            f"  {report.customers:,} customers, {report.min_time} to {report.max_time}, batch {report.batch_id}"
+        )
     if report.refused:
         lines.append('  refused rows: axiom sql "select * from quarantine"')
     if report.drift:

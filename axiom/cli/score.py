@@ -47,7 +47,11 @@ def score(
         lines = [
             f"{report.rows:,} customers scored as of {report.as_of:%Y-%m-%d} by {models}",
             f"  dataset {report.path} (score set {report.score_set})",
-            *(f"  {name.replace('_', ' ')}: {value:,.4g}" for name, value in report.totals.items() if value is not None),
+            *(
+                f"  {name.replace('_', ' ')}: {value:,.4g}"
+                for name, value in report.totals.items()
+                if value is not None
+            ),
             "",
             "the ten with the most to lose:",
             *table(top),

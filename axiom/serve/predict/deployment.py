@@ -24,7 +24,7 @@ class Predict:
     def __init__(self, settings: dict[str, Any]) -> None:
         self._loaded = newest(load_settings(**settings))
 
-    def __serve_build_asgi_app__(self) -> Starlette:  # noqa: PLW3201  (the name is Ray Serve's hook)
+    def __serve_build_asgi_app__(self) -> Starlette:
         from axiom.serve.predict.http import create_app
 
         return create_app(*self._loaded)
