@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from axiom.engine import InlineEngine
@@ -11,9 +11,9 @@ from axiom.maths.forecast import pit_test
 from axiom.training.clv.candidates import candidate
 from axiom.training.clv.champion import Choice, Entry, choose
 from axiom.training.clv.judging import Job, Judged, JudgeWork, number_customers, sample_customers
-from axiom.training.clv.metrics import paired_test
+from axiom.training.clv.metrics import paired_test, point_metrics
 from axiom.training.clv.options import ClvOptions
-from axiom.training.clv.result import ClvBacktest, Contender, Judgement
+from axiom.training.clv.result import ClvBacktest, Contender, Judgement, Score
 from axiom.training.clv.rows import whole_days
 from axiom.training.clv.series import (
     NO_AMOUNTS,
@@ -37,6 +37,13 @@ if TYPE_CHECKING:
     from axiom.training.clv.metrics import Found
     from axiom.training.clv.result import JudgedPart, JudgedRows
     from axiom.training.clv.rows import Origin
+
+
+_OF_POINTS = ("mae", "rmse", "smape", "mape", "r2", "bias")
+
+
+class NothingJudgedError(BadInputError):
+    """No candidate could be fitted at the latest origin."""
 
 
 def backtest_clv(
@@ -117,7 +124,7 @@ class _Findings:
         latest = origins[-1]
         judged = [c for c in range(len(work.candidates)) if self.done[c, latest].rows is not None]
         if not judged:
-            raise BadInputError(
+            raise NothingJudgedError(
                 f"no candidate could be fitted at the latest origin {day(work.origins[latest].as_of)}: "
                 f"{self._reasons(latest)}",
                 hint="a fit needs repeat buyers before the cut-off: build later cut-offs, or ingest older data",
@@ -132,6 +139,7 @@ class _Findings:
             compared=tuple(map(self._as_of, compared)),
             contenders=self._contenders(metrics, choice),
             judgements=tuple(self._judgement(c, o) for c in range(len(work.candidates)) for o in origins),
+            naive=self._naive(judged[0], compared),
             champion=choice.champion,
             rule=str(work.options.rule),
             warnings=(*choice.warnings, *self._warnings(compared)),
@@ -139,6 +147,13 @@ class _Findings:
                 (work.candidates[c].name, self._as_of(o)): found.rows
                 for (c, o), found in self.done.items()
                 if found.rows is not None
+            },
+            levels={
+                (one.name, self._as_of(o)): {
+                    what: levels for what in (PURCHASES, SPEND) if (levels := self._levels(what, c, o)) is not None
+                }
+                for c, one in enumerate(work.candidates)
+                for o in origins
             },
         )
 
@@ -209,6 +224,16 @@ class _Findings:
                 )
             )
         return tuple(sorted(lines, key=lambda line: _place(line, choice.champion)))
+
+    def _naive(self, c: int, origins: Sequence[int]) -> dict[str, Score]:
+        metrics: dict[str, Found] = {}
+        for what in (PURCHASES, SPEND):
+            series = [found for o in origins if (found := self._series(what, c, o)) is not None]
+            if series:
+                joined = Series.joined(series)
+                points = point_metrics(replace(joined, expected=joined.naive))
+                metrics |= {f"{name}_{what}": points[name] for name in _OF_POINTS}
+        return scores(metrics, self.work.options.level)
 
     def _judgement(self, c: int, o: int) -> Judgement:
         found, name, as_of = self.done[c, o], self.work.candidates[c].name, self._as_of(o)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from axiom.maths.arrays import FloatArray, IntArray
     from axiom.training.clv.candidate import Candidate, FittedCandidate, Forecast
     from axiom.training.clv.options import ClvOptions
-    from axiom.training.clv.rows import Origin, RfmArrays
+    from axiom.training.clv.rows import Origin, RfmArrays, Snapshot
 
 _COUNTS = 8  # the table of counts ends with "8+"
 _TINY = float(np.finfo(np.float64).tiny)
@@ -80,7 +80,7 @@ class JudgeWork:
     def __call__(self, job: Job) -> Judged:
         """Fit and judge."""
         origin, candidate = self.origins[job.origin], self.candidates[job.candidate]
-        known = known_at(origin, self.origins, self.horizon, self.options.seed)
+        known = known_at(origin.snapshot, self.origins, self.horizon, self.options.seed)
         fitted, told, failed = fit_quietly(candidate, known)
         if fitted is None:
             return Judged(job, warnings=told, failed=failed)
@@ -92,9 +92,9 @@ class JudgeWork:
         return Judged(job, rows, fitted.converged, dict(fitted.summary), told)
 
 
-def known_at(origin: Origin, origins: Sequence[Origin], horizon: timedelta, seed: int) -> Known:
-    """What may be learnt from at an origin: its customers without outcomes, and origins whose outcomes were known."""
-    return Known(origin.snapshot, tuple(o for o in origins if o.ended_by(origin.as_of, horizon)), horizon, seed)
+def known_at(now: Snapshot, origins: Sequence[Origin], horizon: timedelta, seed: int) -> Known:
+    """What may be learnt from at a cut-off: its customers without outcomes, and origins whose outcomes were known."""
+    return Known(now, tuple(o for o in origins if o.ended_by(now.as_of, horizon)), horizon, seed)
 
 
 def fit_quietly(candidate: Candidate, known: Known) -> tuple[FittedCandidate | None, tuple[str, ...], str]:

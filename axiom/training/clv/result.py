@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from axiom.maths.arrays import FloatArray, IntArray
-    from axiom.maths.forecast import CountRow, PitTest
+    from axiom.maths.forecast import CountRow, LevelMap, PitTest
     from axiom.maths.intervals import MetricValue, PairedTest
     from axiom.training.clv.model import ClvModel
 
@@ -120,10 +120,12 @@ class ClvBacktest:
         compared: origins at which every contender was judged; the table and the champion rest on these.
         contenders: the table, best first.
         judgements: every candidate at every origin.
+        naive: the same metrics of past rate x horizon, as far as a mere number can be judged.
         champion: name of the champion.
         rule: how it was chosen, in words.
         warnings: everything that should make a reader think, in full sentences.
         judged: (candidate, origin) -> rows behind the numbers.
+        levels: (candidate, origin) -> `purchases`, `spend` -> the level map that an earlier origin taught, if any did.
     """
 
     horizon_days: int
@@ -132,10 +134,12 @@ class ClvBacktest:
     compared: tuple[str, ...]
     contenders: tuple[Contender, ...]
     judgements: tuple[Judgement, ...]
+    naive: Mapping[str, Score]
     champion: str
     rule: str
     warnings: tuple[str, ...]
     judged: Mapping[tuple[str, str], JudgedRows] = field(repr=False)
+    levels: Mapping[tuple[str, str], Mapping[str, LevelMap]] = field(repr=False)
 
     def contender(self, name: str) -> Contender:
         """The line of one candidate; KeyError where there is none."""
@@ -155,6 +159,7 @@ class ClvBacktest:
             "rule": self.rule,
             "contenders": [asdict(contender) for contender in self.contenders],
             "judgements": [asdict(judgement) for judgement in self.judgements],
+            "naive": {name: asdict(score) for name, score in self.naive.items()},
             "warnings": list(self.warnings),
         }
 
