@@ -197,23 +197,45 @@ def check_learnable(totals: Totals) -> None:
 
 
 def distinct_rows(*columns: FloatArray) -> tuple[IntArray, IntArray]:
-    """Group identical rows.
+    """Group identical rows, unless grouping cannot help because one column hardly ever repeats a value.
 
     Args:
         columns: One or more arrays of shape (n,).
 
     Returns:
-        (first, inverse): `first` (m,) is an index of each distinct row, `inverse` (n,) which of the m each row is, so
-        `column[first][inverse] == column`.
+        (rows, inverse): `rows` (m,) is one index of each group, `inverse` (n,) which of the m groups each row is in, so
+        `column[rows][inverse] == column`. Groups are sorted by the first column, then the second, and so on.
     """
-    code = np.zeros(columns[0].size, dtype=np.int64)
+    n = columns[0].size
+    code, levels = np.zeros(n, dtype=np.int64), 1
     for column in columns:
-        values, rank = np.unique(column, return_inverse=True)
-        code = code * values.size + rank
-        # Renumbering keeps the next product far below 2**63 whatever the number of columns.
-        code = np.unique(code, return_inverse=True)[1].astype(np.int64)
-    _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
-    return first.astype(np.int64), inverse.astype(np.int64)
+        rank, count = _ranks(column)
+        if count > n // 2 and n > 1:
+            return np.arange(n), np.arange(n)
+        code, levels = _renumbered(code * count + rank, levels * count)
+    rows = np.empty(levels, dtype=np.int64)
+    rows[code] = np.arange(n)
+    return rows, code
+
+
+def _ranks(column: FloatArray) -> tuple[IntArray, int]:
+    """A number >= 0 for each value, rising with it, and a bound of these numbers."""
+    low, high = column.min(), column.max()
+    if high - low <= column.size // 4 and np.array_equal(column, np.floor(column)):
+        return (column - low).astype(np.int64), int(high - low) + 1
+    values = np.unique(column)
+    return np.searchsorted(values, column), values.size
+
+
+def _renumbered(code: IntArray, levels: int) -> tuple[IntArray, int]:
+    """The codes in use, numbered without gaps in their order, and how many they are."""
+    if levels > 16 * code.size + 1_000:
+        used, inverse = np.unique(code, return_inverse=True)
+        return inverse, used.size
+    used = np.zeros(levels, dtype=np.bool_)
+    used[code] = True
+    number = np.cumsum(used, dtype=np.int64) - 1
+    return number[code], int(number[-1]) + 1
 
 
 def compress(x: FloatArray, t_x: FloatArray, T: FloatArray, weights: FloatArray) -> Table:
@@ -228,6 +250,5 @@ def compress(x: FloatArray, t_x: FloatArray, T: FloatArray, weights: FloatArray)
     Returns:
         The distinct histories with summed weights.
     """
-    first, inverse = distinct_rows(x, t_x, T)
-    counts = np.bincount(inverse, weights=weights, minlength=first.size).astype(np.float64)
-    return Table(x[first], t_x[first], T[first], counts)
+    rows, inverse = distinct_rows(x, t_x, T)
+    return Table(x[rows], t_x[rows], T[rows], np.bincount(inverse, weights=weights).astype(np.float64))

@@ -67,6 +67,22 @@ class Predictive(ABC):
         count = check_counts(n)
         return np.asarray(self.tail(count, t, x, t_x, T) - self.tail(count + 1, t, x, t_x, T))
 
+    def purchase_table(self, beyond: float, t: FloatArray, x: FloatArray, t_x: FloatArray, T: FloatArray) -> FloatArray:
+        """P(Y = n) for n = 0, ..., N, with P(Y > N) <= `beyond` for every customer.
+
+        Args:
+            beyond: Mass that may be left out, in (0, 1).
+            t: Checked horizons, shape (n,).
+            x: Checked repeat purchases, shape (n,).
+            t_x: Checked times of the last purchase, shape (n,).
+            T: Checked ages, shape (n,).
+
+        Returns:
+            Shape (N + 1, n); the columns sum to at least 1 - `beyond`.
+        """
+        last = _smallest_count([self], beyond, (t, x, t_x, T)).max(initial=0)
+        return self.purchase_pmf(np.arange(last + 1)[:, None], t, x, t_x, T)
+
     def purchase_cdf(
         self, n: ArrayLike, t: ArrayLike, x: ArrayLike = 0.0, t_x: ArrayLike = 0.0, T: ArrayLike = 0.0
     ) -> FloatArray:
