@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from axiom.features.kernel import compute_both
-from axiom.features.labels import LabelSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pyarrow as pa
 
+    from axiom.features.labels import LabelSpec
     from axiom.features.plan import Plan
     from axiom.lake import DatasetWriter, FileEntry, Lake, Snapshot
 
@@ -48,7 +48,8 @@ class BuildJob:
     @property
     def labels_id(self) -> str:
         """Names the labels, likewise."""
-        return self._id("labels", {} if self.labels is None else asdict(self.labels))
+        stages = [asdict(cohort) for cohort in self.plan.feature_set.lifecycle]
+        return self._id("labels", {"lifecycle": stages, **({} if self.labels is None else asdict(self.labels))})
 
     def _id(self, kind: str, more: Mapping[str, Any]) -> str:
         facts = {"format": FORMAT, "kind": kind, "as_ofs": self.as_ofs, "inputs": self.inputs, **more}

@@ -204,8 +204,13 @@ def _feature_from(body: Mapping[str, Any]) -> Feature:
     return Feature(**{**body, "where": where, "windows": tuple(body.get("windows", ()))})
 
 
+def plain_name(text: str) -> str:
+    """`text` in a-z, 0-9 and single _; empty where it has no such character."""
+    return re.sub(r"_+", "_", re.sub(r"[^a-z0-9_]+", "_", text.lower())).strip("_")
+
+
 def _slug(*parts: str) -> str:
-    return re.sub(r"_+", "_", "_".join(re.sub(r"[^a-z0-9_]+", "_", part.lower()) for part in parts if part)).strip("_")
+    return plain_name("_".join(part for part in parts if part))
 
 
 def _condition_slug(condition: Filter) -> str:

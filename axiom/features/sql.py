@@ -19,12 +19,12 @@ _ROWS = ("transactions", "events")
 _KEY = "as_of, customer_id"
 
 
-def compile_sql(plan: Plan, as_ofs: Sequence[int] | None = None) -> str:
+def feature_sql(plan: Plan, as_ofs: Sequence[int] | None = None) -> str:
     """One SELECT that gives the rows of `kernel.compute` from the views `transactions`, `events` and `customers`.
 
     Args:
         plan: what to compute. Columns of `sql` features are left out: their queries see one cut-off at a time.
-        as_ofs: cut-offs in microseconds since 1970; None for the parameter `$as_ofs`, a list of TIMESTAMPTZ.
+        as_ofs: cut-offs in microseconds since 1970; None for one cut-off, the parameter `$as_of`.
 
     Returns:
         SQL text; rows are sorted by (as_of, customer_id).
@@ -50,7 +50,7 @@ def compile_sql(plan: Plan, as_ofs: Sequence[int] | None = None) -> str:
 
 def _cutoffs(as_ofs: Sequence[int] | None) -> str:
     if as_ofs is None:
-        return "  SELECT unnest($as_ofs) AS as_of"
+        return "  SELECT CAST($as_of AS TIMESTAMPTZ) AS as_of"
     times = ((_EPOCH + timedelta(microseconds=as_of)).isoformat(sep=" ") for as_of in as_ofs)
     rows = ", ".join(f"(TIMESTAMPTZ '{time}')" for time in times)
     return f"  SELECT as_of FROM (VALUES {rows}) AS v(as_of)"

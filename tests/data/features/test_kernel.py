@@ -15,7 +15,7 @@ from axiom.features.kernel import compute, compute_both
 from axiom.features.labels import LabelSpec
 from axiom.features.plan import compile_plan
 from axiom.features.reader import read_feature_set
-from axiom.features.sql import compile_sql
+from axiom.features.sql import feature_sql
 
 EVERYTHING = read_feature_set("""
 name: everything
@@ -99,20 +99,19 @@ def test_the_compiled_sql_gives_the_rows_of_the_kernel(oracle: Any, data: st.Dat
         connection.execute("SET TimeZone = 'UTC'")
         for entity, table in tables.items():
             connection.register(entity, table)
-        by_sql = connection.sql(compile_sql(plan, as_ofs)).to_arrow_table()
+        by_sql = connection.sql(feature_sql(plan, as_ofs)).to_arrow_table()
     assert by_sql.column_names == found.column_names
     assert oracle.differences(by_sql, expected) == []
 
 
-def test_the_sql_text_takes_cutoffs_as_a_parameter_when_none_are_given(oracle: Any) -> None:
+def test_the_sql_text_takes_its_cutoff_as_a_parameter_when_none_are_given(oracle: Any) -> None:
     company = {"transactions": [{"customer_id": "a", "txn_ts": 0, "amount": 1.0}], "events": [], "customers": []}
     tables = {"transactions": oracle.tables(company)["transactions"]}
     text = "name: t\nfeatures:\n  - {kind: count, entity: transactions, windows: all}"
     plan = compile_plan(read_feature_set(text), oracle.schema(tables))
     with duckdb.connect() as connection:
         connection.register("transactions", tables["transactions"])
-        (moment,) = connection.sql("SELECT TIMESTAMPTZ '1970-01-02 00:00:00+00'").fetchall()
-        rows = connection.sql(compile_sql(plan), params={"as_ofs": list(moment)}).fetchall()
+        rows = connection.sql(feature_sql(plan), params={"as_of": "1970-01-02 00:00:00+00"}).fetchall()
     assert [(row[0], row[-1]) for row in rows] == [("a", 1.0)]
 
 
