@@ -10,14 +10,16 @@ import numpy as np
 from axiom.errors import BadInputError, MisuseError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pyarrow as pa
 
     from axiom.maths.arrays import BoolArray, FloatArray
 
 Activity = Literal["transactions", "events", "any"]
-_NEXT = {"transactions": ("days_to_next_purchase",), "events": ("days_to_next_event",)}
-_LAST = {"transactions": ("days_since_purchase",), "events": ("days_since_event",)}
-_SEEN = {"transactions": ("observed_days",), "events": ("observed_event_days",)}
+_NEXT: Mapping[str, tuple[str, ...]] = {"transactions": ("days_to_next_purchase",), "events": ("days_to_next_event",)}
+_LAST: Mapping[str, tuple[str, ...]] = {"transactions": ("days_since_purchase",), "events": ("days_since_event",)}
+_SEEN: Mapping[str, tuple[str, ...]] = {"transactions": ("observed_days",), "events": ("observed_event_days",)}
 LABEL_COLUMNS = (
     *("days_to_next_purchase", "days_to_next_event", "days_to_cancel"),
     *("days_since_purchase", "days_since_event", "days_since_cancel"),
@@ -70,7 +72,7 @@ class ChurnDefinition:
             return cls("inactivity", "transactions")
         if "days_since_event" in known:
             return cls("inactivity", "events")
-        raise BadInputError("nobody was active before any cut-off", hint="ingest transactions or events, or build later")
+        raise BadInputError("nobody was active before any cut-off", hint="ingest transactions or events first")
 
     def churned(self, labels: pa.Table, horizon: int) -> BoolArray:
         """Who churned within `horizon` days, shape (n,); meaningful where `known` is true."""
@@ -90,13 +92,10 @@ class ChurnDefinition:
 
     def known(self, labels: pa.Table, horizon: int) -> BoolArray:
         """Where the data reach to the end of the label window, shape (n,)."""
-        if self.kind == "cancellation":
-            names = _SEEN["events"]
-        else:
-            names = self._columns(_SEEN)
+        names = _SEEN["events"] if self.kind == "cancellation" else self._columns(_SEEN)
         return np.asarray(_least(labels, names) >= horizon)
 
-    def _columns(self, table: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    def _columns(self, table: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
         return (*table["transactions"], *table["events"]) if self.activity == "any" else table[self.activity]
 
 
@@ -106,4 +105,4 @@ def _column(labels: pa.Table, name: str) -> FloatArray:
 
 def _least(labels: pa.Table, names: tuple[str, ...]) -> FloatArray:
     """The smallest known value of some columns; NaN where none is known."""
-    return np.fmin.reduce([_column(labels, name) for name in names])
+    return np.asarray(np.fmin.reduce([_column(labels, name) for name in names]), dtype=np.float64)
