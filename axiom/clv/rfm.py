@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from axiom.maths.arrays import ArrayLike, FloatArray, IntArray
 
-_UNITS = ("W", "D", "h", "m", "s")
-_MERGES = _UNITS[1:]
+_SECONDS = {"W": 604_800, "D": 86_400, "h": 3_600, "m": 60, "s": 1}
 # Ids up to this many times the number of rows apart are ranked by marking, not by sorting.
 _SPARSE = 16
 
@@ -52,8 +51,8 @@ def rfm_summary(
 ) -> RFMSummary:
     """Summarise transactions per customer, as known at `as_of`.
 
-    Transactions of one customer in one `merge` period (a day) are one purchase worth their sum, and times are differences
-    of such periods: `unit="W"` with `merge="D"` gives sevenths of weeks, as in the literature.
+    Transactions of one customer in one `merge` period (a day) are one purchase worth their sum, and times are
+    differences of such periods: `unit="W"` with `merge="D"` gives sevenths of weeks, as in the literature.
 
     Args:
         customer_ids: Whole numbers or strings, shape (n,).
@@ -70,13 +69,13 @@ def rfm_summary(
 
     Raises:
         ValueError: The arrays are empty, not one-dimensional or of different length; an id or a time is missing or of
-            another kind; an amount is not finite; `unit`, `merge` or `as_of` is none of the above; nothing happened up to
-            `as_of`.
+            another kind; an amount is not finite; `unit`, `merge` or `as_of` is none of the above; nothing happened
+            up to `as_of`.
     """
-    if unit not in _UNITS or merge not in _MERGES:
-        raise ValueError(
-            f"unit must be one of {', '.join(_UNITS)} and merge one of {', '.join(_MERGES)}, not {unit}, {merge}"
-        )
+    if unit not in _SECONDS:
+        raise ValueError(f"unit must be one of {', '.join(_SECONDS)}, not {unit!r}")
+    if merge not in ("D", "h", "m", "s"):
+        raise ValueError(f"merge must be one of D, h, m, s, not {merge!r}")
     ids, when, value = _checked(customer_ids, times, amounts)
     end = when.max() if as_of is None else _moment(as_of)
     known = when.astype(end.dtype) <= end
@@ -86,11 +85,9 @@ def rfm_summary(
         raise ValueError(f"no transaction up to as_of = {end}")
     period = when.astype(f"datetime64[{merge}]").astype(np.int64)
     # The last period that `end`, at its own precision, reaches into: a date ends with the last hour of the day.
-    final = end.astype(f"datetime64[{merge}]")
-    if final.astype(end.dtype) == end and np.timedelta64(1, merge) < np.timedelta64(1, np.datetime_data(end.dtype)):
-        final = (end + 1).astype(f"datetime64[{merge}]") - 1
-    last_period = int(final.astype(np.int64))
-    length = float(np.timedelta64(1, merge) / np.timedelta64(1, unit))
+    coarser = _SECONDS.get(np.datetime_data(end.dtype)[0], 0) > _SECONDS[merge]
+    last_period = int((end + int(coarser)).astype(f"datetime64[{merge}]").astype(np.int64)) - coarser
+    length = _SECONDS[merge] / _SECONDS[unit]
     return _summarised(*_ranked(ids), period, last_period, length, value)
 
 
@@ -148,7 +145,7 @@ def _checked(
     shapes = {array.shape for array in (ids, when, value) if array is not None}
     if len(shapes) != 1 or ids.ndim != 1:
         raise ValueError(
-            f"customer_ids, times and amounts must be one-dimensional and of one length, not {sorted(shapes)}"
+            f"customer_ids, times and amounts must have one dimension and one length, not {sorted(shapes)}"
         )
     if not ids.size:
         raise ValueError("there are no transactions: the arrays are empty")
