@@ -72,7 +72,8 @@ class FittedModel(ABC):
 
     def _learn(self, objective: Objective, prior: GaussianPrior, start: FloatArray, customers: float) -> Self:
         ends = [maximise(prior.added_to(objective), row) for row in np.atleast_2d(start)]
-        best = max(ends, key=lambda end: (end.converged, end.value))
+        # Of two starts that reached one summit the first counts, whatever the rounding of their last steps.
+        best = max(ends, key=lambda end: (end.converged, round(end.value, 6)))
         self.theta_ = best.theta
         self.theta_covariance_ = np.asarray(np.linalg.pinv(-best.hessian, hermitian=True), dtype=np.float64)
         self.log_likelihood_ = best.value - prior.terms(best.theta)[0]

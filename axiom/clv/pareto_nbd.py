@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Rows that are worked on at once: (rows x nodes) temporaries then stay in the processor's cache.
 _BLOCK = 1024
+# Repeat buyers below which the likelihood was seen to have two summits.
+_SMALL = 1000.0
 
 
 class ParetoNBD(TransactionModel):
@@ -52,8 +54,14 @@ class ParetoNBD(TransactionModel):
         return f, g, H
 
     def initial(self, totals: Totals) -> FloatArray:
-        """The observed purchase rate, doubled for the silence after dropout, and moderate heterogeneity."""
-        return np.array([np.log(2.0 * totals.purchases / totals.exposure), 0.5, -1.0, 0.5])
+        """The observed purchase rate, doubled for the silence after dropout, and moderate heterogeneity.
+
+        A small population may have two summits (dropout rare and even, or frequent and unequal): it gets more starts.
+        """
+        usual = np.array([np.log(2.0 * totals.purchases / totals.exposure), 0.5, -1.0, 0.5])
+        if totals.repeaters >= _SMALL:
+            return usual
+        return np.add(usual, [[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, -3.5, 0.0], [0.0, 0.0, 2.0, 2.5]])
 
     def prior(self, totals: Totals) -> GaussianPrior:  # noqa: ARG002 - every parameter but ln mu is free of units
         """Sd `prior_sd` on ln u, ln(nu/mu) (centre -1) and ln v; none on ln mu."""
