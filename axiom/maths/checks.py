@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from axiom.maths.arrays import ArrayLike, BoolArray, FloatArray
+    from numpy.typing import NDArray
+
+    from axiom.maths.arrays import ArrayLike, BoolArray, FloatArray, IntArray
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -103,6 +105,36 @@ def same_length(**named: FloatArray | BoolArray) -> None:
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise ValueError(f"arrays must have the same length, got {told}")
+
+
+def predictions(y: ArrayLike, p: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Return outcomes and probabilities (n,) of the same rows.
+
+    Raises:
+        ValueError: what `outcomes`, `probabilities` and `same_length` refuse.
+    """
+    labels, prob = outcomes(y), probabilities(p)
+    same_length(y=labels, p=prob)
+    return labels, prob
+
+
+def groups(name: str, values: ArrayLike, n: int) -> tuple[NDArray[Any], IntArray]:
+    """Return the sorted distinct labels (g,) of `n` rows and the position (n,) of each row's label among them.
+
+    Raises:
+        ValueError: wrong length, a missing label, or labels of types that cannot be sorted together.
+    """
+    labels = np.asarray(values)
+    if labels.shape != (n,):
+        raise ValueError(f"{name} must have one label per row: {n} rows, shape {labels.shape}")
+    try:
+        missing = labels != labels
+        distinct, codes = np.unique(labels, return_inverse=True)
+    except TypeError as error:
+        raise ValueError(f"{name} must hold labels of one type, none missing: {error}") from error
+    if missing.any():
+        raise ValueError(f"{name} must not hold missing labels, {int(missing.sum())} do")
+    return distinct, codes
 
 
 def row_weights(weights: ArrayLike | None, n: int) -> FloatArray:

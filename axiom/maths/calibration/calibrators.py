@@ -183,8 +183,7 @@ def calibration_rows(
     y: ArrayLike, p: ArrayLike, weights: ArrayLike | None
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Check outcomes, probabilities and weights of the same length."""
-    labels, prob = checks.outcomes(y), checks.probabilities(p)
-    checks.same_length(y=labels, p=prob)
+    labels, prob = checks.predictions(y, p)
     w = checks.row_weights(weights, labels.shape[0])
     return labels, prob, w
 

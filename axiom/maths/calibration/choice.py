@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from axiom.maths import checks
 from axiom.maths.calibration.calibrators import (
     Calibrator,
     Identity,
@@ -97,12 +98,7 @@ def _held_out(
 def _time_ranks(time: ArrayLike | None, n: int) -> IntArray:
     if time is None:
         return np.arange(n)
-    stamps = np.asarray(time)
-    if stamps.shape != (n,):
-        raise ValueError(f"time must have one value per row: {n} rows, shape {stamps.shape}")
-    if np.any(stamps != stamps):
-        raise ValueError("time must not hold missing values")
-    return np.asarray(np.unique(stamps, return_inverse=True)[1])
+    return checks.groups("time", time, n)[1]
 
 
 def _folds(labels: FloatArray, ranks: IntArray, folds: int) -> IntArray:

@@ -58,7 +58,7 @@ def interval_coverage(actual: ArrayLike, low: ArrayLike, high: ArrayLike, level:
     """Share of rows with low <= y <= high, with Wilson limits of confidence `level`.
 
     For counts this exceeds the nominal coverage even for a perfect model, because an integer interval cannot be cut
-    finer; judge counts by the share of `randomised_pit` values between the two levels.
+    finer; judge counts by `pit_coverage`.
 
     Raises:
         ValueError: low > high in a row, NaN, empty or lengths that differ.
@@ -99,6 +99,24 @@ def randomised_pit(cdf_below: ArrayLike, cdf_at: ArrayLike, seed: int = 0) -> Fl
     if np.any(below > at):
         raise ValueError(f"cdf_below must not exceed cdf_at, {int((below > at).sum())} rows do")
     return below + np.random.default_rng(seed).random(below.size) * (at - below)
+
+
+def pit_coverage(pit: ArrayLike, low_level: float, high_level: float, level: float = 0.95) -> MetricValue:
+    """Share of PIT values between two quantile levels, with Wilson limits: coverage that is exact for counts too.
+
+    Args:
+        pit: (n,) values of `randomised_pit`.
+        low_level: level of the lower quantile, such as 0.05, or what `LevelMap.level` asks for in its place.
+        high_level: level of the upper quantile.
+        level: confidence level of the limits.
+
+    Raises:
+        ValueError: levels not ordered inside [0, 1], a value outside [0, 1], NaN or empty.
+    """
+    u = checks.probabilities(pit, "pit")
+    if not 0 <= low_level <= high_level <= 1:
+        raise ValueError(f"levels must be ordered inside [0, 1], got {low_level:g} and {high_level:g}")
+    return wilson(int(((low_level <= u) & (u <= high_level)).sum()), u.size, level)
 
 
 def pit_histogram(pit: ArrayLike, bins: int = 10) -> FloatArray:

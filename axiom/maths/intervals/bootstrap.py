@@ -120,8 +120,5 @@ def _counts(n: int, draws: int, seed: int, strata: ArrayLike | None) -> Iterator
 def _members(n: int, strata: ArrayLike | None) -> list[IntArray]:
     if strata is None:
         return [np.arange(n)]
-    labels = np.asarray(strata)
-    if labels.shape != (n,):
-        raise ValueError(f"strata must have one label per row: {n} rows, shape {labels.shape}")
-    _, codes = np.unique(labels, return_inverse=True)
+    _, codes = checks.groups("strata", strata, n)
     return [np.flatnonzero(codes == code) for code in range(int(codes.max()) + 1)]

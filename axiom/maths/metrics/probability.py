@@ -43,13 +43,13 @@ class Reliability:
 
 def squared_errors(y: ArrayLike, p: ArrayLike) -> FloatArray:
     """Per-row (p − y)², whose mean is the Brier score (for `mean_interval` and `paired_mean`)."""
-    labels, prob = _rows(y, p)
+    labels, prob = checks.predictions(y, p)
     return (prob - labels) ** 2
 
 
 def log_losses(y: ArrayLike, p: ArrayLike) -> FloatArray:
     """Per-row −ln of the probability given to what happened; p is clipped to [eps, 1 − eps], at most 36.04 a row."""
-    labels, prob = _rows(y, p)
+    labels, prob = checks.predictions(y, p)
     prob = np.clip(prob, checks.EPS, 1 - checks.EPS)
     return -np.where(labels == 1, np.log(prob), np.log1p(-prob))
 
@@ -76,7 +76,7 @@ def expected_calibration_error(y: ArrayLike, p: ArrayLike, bins: int = 10, weigh
     Raises:
         ValueError: fewer than one bin, or what `brier_score` refuses.
     """
-    _rows(y, p)
+    checks.predictions(y, p)
     return float(ScoreTable.from_rows(y, p, weights).calibration_error(bins))
 
 
@@ -84,7 +84,7 @@ def reliability(
     y: ArrayLike, p: ArrayLike, bins: int = 10, weights: ArrayLike | None = None, level: float = 0.95
 ) -> Reliability:
     """Reliability curve over equal-count bins; empty bins are left out. Errors as `expected_calibration_error`."""
-    _rows(y, p)
+    checks.predictions(y, p)
     weight, predicted, observed = ScoreTable.from_rows(y, p, weights).bin_sums(bins)
     filled = weight > 0
     weight, predicted, observed = weight[filled], predicted[filled], observed[filled]
@@ -107,7 +107,7 @@ def calibration_line(
         ValueError: a single class; predictions all equal (no slope); predictions that separate the classes
             perfectly (infinite slope); or what `brier_score` refuses.
     """
-    labels, prob = _rows(y, p)
+    labels, prob = checks.predictions(y, p)
     w = checks.row_weights(weights, labels.shape[0])
     labels, z, w = labels[w > 0], logit(prob[w > 0]), w[w > 0]
     checks.both_classes(labels)
@@ -130,12 +130,6 @@ def _refuse_unidentified(labels: FloatArray, z: FloatArray) -> None:
     zeros, ones = z[labels == 0], z[labels == 1]
     if zeros.max() <= ones.min() or ones.max() <= zeros.min():
         raise ValueError("p must not separate the classes perfectly: the calibration slope would be infinite")
-
-
-def _rows(y: ArrayLike, p: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    labels, prob = checks.outcomes(y), checks.probabilities(p)
-    checks.same_length(y=labels, p=prob)
-    return labels, prob
 
 
 def _mean(losses: FloatArray, weights: ArrayLike | None) -> float:

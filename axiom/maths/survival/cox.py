@@ -294,10 +294,7 @@ class CoxPH:
 def _strata(strata: ArrayLike | None, n: int) -> tuple[NDArray[Any], IntArray]:
     if strata is None:
         return np.array(["all"]), np.zeros(n, dtype=np.int64)
-    labels = np.asarray(strata)
-    if labels.shape != (n,):
-        raise ValueError(f"strata must have one label per row: {n} rows, shape {labels.shape}")
-    return np.unique(labels, return_inverse=True)
+    return checks.groups("strata", strata, n)
 
 
 def _names(names: Sequence[str] | None, p: int) -> tuple[str, ...]:

@@ -117,10 +117,7 @@ def log_rank_test(durations: ArrayLike, events: ArrayLike, groups: ArrayLike) ->
         ValueError: one group only, no event, or what `kaplan_meier` refuses.
     """
     t, e, _ = checked_durations(durations, events, None)
-    labels = np.asarray(groups)
-    if labels.shape != t.shape:
-        raise ValueError(f"groups must have one label per row: {t.size} rows, shape {labels.shape}")
-    names, group = np.unique(labels, return_inverse=True)
+    names, group = checks.groups("groups", groups, t.size)
     if names.size < 2:
         raise ValueError("groups must hold at least two labels to compare")
     if not e.any():

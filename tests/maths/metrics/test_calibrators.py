@@ -224,9 +224,9 @@ def test_bad_arguments_of_the_choice_and_of_predict_are_refused() -> None:
     y, p = overconfident(50)
     with pytest.raises(ValueError, match="folds must be at least 2"):
         choose_calibrator(y, p, folds=1)
-    with pytest.raises(ValueError, match="time must have one value per row"):
+    with pytest.raises(ValueError, match="time must have one label per row"):
         choose_calibrator(y, p, time=[1, 2])
-    with pytest.raises(ValueError, match="time must not hold missing"):
+    with pytest.raises(ValueError, match="time must not hold missing labels, 1 do"):
         choose_calibrator(y, p, time=np.where(np.arange(50) == 3, np.nan, 1.0))
     for fit in (Identity(), Platt(1.0, 0.0), Isotonic.fit(y, p)):
         with pytest.raises(ValueError, match="p must be probabilities"):

@@ -327,6 +327,8 @@ def test_columns_without_information_are_refused_by_name(followed) -> None:
         ({"weights": np.zeros(300)}, "weights must not all be zero"),
         ({"events": np.arange(300) == 7, "weights": (np.arange(300) != 7).astype(float)}, "at least one 1"),
         ({"strata": ["a"]}, "strata must have one label per row"),
+        ({"strata": np.where(np.arange(300) < 3, np.nan, 1.0)}, "strata must not hold missing labels, 3 do"),
+        ({"strata": np.array([None] * 3 + ["a"] * 297, dtype=object)}, "strata must hold labels of one type"),
         ({"names": ["one"]}, "3 columns, 1 names"),
         ({"x": np.ones((1, 3)), "durations": [1.0], "events": [1]}, "constant columns: x0, x1, x2"),
     ],

@@ -21,6 +21,7 @@ from axiom.maths.forecast import (
     mape,
     mase,
     pinball_loss,
+    pit_coverage,
     pit_histogram,
     pit_test,
     r_squared,
@@ -191,6 +192,9 @@ def test_bad_pit_input_is_refused() -> None:
         randomised_pit([0.5], [1.4])
     with pytest.raises(ValueError, match="bins must be at least 2"):
         pit_histogram([0.5], 1)
+    for low, high in ((0.6, 0.4), (-0.1, 0.5), (0.5, 1.5), (np.nan, 0.5)):
+        with pytest.raises(ValueError, match="levels must be ordered"):
+            pit_coverage([0.5], low, high)
     with pytest.raises(ValueError, match="pit must be probabilities"):
         pit_test([1.5])
 
@@ -259,10 +263,8 @@ def test_recalibrated_levels_restore_the_coverage_at_the_next_origin() -> None:
     later = poisson_pit(rate, told, seed=20)
     for nominal in (0.80, 0.90, 0.95):
         ends = np.array([0.5 - nominal / 2, 0.5 + nominal / 2])
-        low, high = levels.level(ends)
-        assert np.mean((later >= low) & (later <= high)) == pytest.approx(nominal, abs=0.01)
-        raw = np.mean((later >= ends[0]) & (later <= ends[1]))
-        assert abs(raw - nominal) > 0.02
+        assert pit_coverage(later, *levels.level(ends)).value == pytest.approx(nominal, abs=0.01)
+        assert abs(pit_coverage(later, *ends).value - nominal) > 0.02
 
 
 def test_levels_of_a_right_forecast_stay_where_they_are() -> None:
