@@ -61,8 +61,8 @@ class ParetoNBD(TransactionModel):
         usual = np.array([np.log(2.0 * totals.purchases / totals.exposure), 0.5, -1.0, 0.5])
         if totals.repeaters >= _SMALL:
             return usual
-        shifts = np.array([[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, -3.5, 0.0], [0.0, 0.0, 2.0, 2.5]])
-        return usual + shifts
+        shifts: FloatArray = np.array([[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, -3.5, 0.0], [0.0, 0.0, 2.0, 2.5]])
+        return np.asarray(usual + shifts)
 
     def prior(self, totals: Totals) -> GaussianPrior:  # noqa: ARG002 - every parameter but ln mu is free of units
         """Sd `prior_sd` on ln u, ln(nu/mu) (centre -1) and ln v; none on ln mu."""
