@@ -17,7 +17,7 @@ from axiom.clv.newton import GaussianPrior, Objective, maximise
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from axiom.maths.arrays import FloatArray
+    from axiom.maths.arrays import FloatArray, IntArray
 
 FORMAT_VERSION = 1
 
@@ -58,9 +58,13 @@ class FittedModel(ABC):
         """Store the setting; `fit` checks it."""
         self.prior_sd = prior_sd
 
+    def names(self) -> tuple[str, ...]:
+        """Names of the natural parameters of this fit."""
+        return self.parameter_names
+
     @abstractmethod
     def log_natural(self, theta: FloatArray) -> FloatArray:
-        """Logarithms of the natural parameters, shape (k,), in the order of `parameter_names`."""
+        """Logarithms of the natural parameters, shape (k,), in the order of `names()`."""
 
     @abstractmethod
     def log_natural_jacobian(self, theta: FloatArray) -> FloatArray:
@@ -103,8 +107,8 @@ class FittedModel(ABC):
 
     def checked_working(self, params: Mapping[str, float]) -> FloatArray:
         """Theta of natural parameters given by a user; errors as `from_params`."""
-        if set(params) != set(self.parameter_names):
-            expected = ", ".join(self.parameter_names)
+        if set(params) != set(self.names()):
+            expected = ", ".join(self.names())
             raise ValueError(f"{self.name} has the parameters {expected}, not {', '.join(params)}")
         for name, value in params.items():
             if not 0 < value < np.inf:
@@ -115,7 +119,7 @@ class FittedModel(ABC):
     def params_(self) -> dict[str, float]:
         """Natural parameters by name."""
         values = np.exp(self.log_natural(self._fitted_theta()))
-        return dict(zip(self.parameter_names, values.tolist(), strict=True))
+        return dict(zip(self.names(), values.tolist(), strict=True))
 
     @property
     def covariance_(self) -> FloatArray:
@@ -170,27 +174,36 @@ class FittedModel(ABC):
         model.theta_covariance_ = np.zeros_like(self.theta_covariance_)
         return model
 
+    def rows(self, which: IntArray) -> Self:
+        """The model of some customers, where every customer has parameters of their own; itself otherwise."""
+        return self if self.theta_.ndim == 1 else self.at(self.theta_[:, which])
+
+    def own(self) -> list[FloatArray]:
+        """What differs between customers in the model itself, one array (n,) each; nothing as a rule."""
+        return [] if self.theta_.ndim == 1 else list(self.theta_)
+
     def summary(self) -> str:
         """The fit as a small table for people."""
         errors, intervals = self.standard_errors_, self.confidence_intervals()
+        width = max(8, *(len(name) for name in errors))
         state = "converged" if self.converged_ else "NOT CONVERGED"
         fit = f"{self.customers_:.0f} customers, log likelihood {self.log_likelihood_:.4f}"
         lines = [
             f"{self.name}: {fit}, {state} in {self.n_iter_} steps",
-            f"{'':>8}{'estimate':>14}{'std. error':>14}{'2.5 %':>14}{'97.5 %':>14}",
+            f"{'':>{width}}{'estimate':>14}{'std. error':>14}{'2.5 %':>14}{'97.5 %':>14}",
         ]
         for name, value in self.params_.items():
             low, high = intervals[name]
-            lines.append(f"{name:>8}{value:>14.6g}{errors[name]:>14.6g}{low:>14.6g}{high:>14.6g}")
+            lines.append(f"{name:>{width}}{value:>14.6g}{errors[name]:>14.6g}{low:>14.6g}{high:>14.6g}")
         return "\n".join(lines)
 
     def to_json(self) -> str:
         """The fitted model as JSON (format version, model name, parameters, covariance, how the fit went)."""
         return json.dumps(
-            {
+            self._settings()
+            | {
                 "format": FORMAT_VERSION,
                 "model": self.name,
-                "prior_sd": self.prior_sd if np.isfinite(self.prior_sd) else None,
                 "params": self.params_,
                 "theta": self._fitted_theta().tolist(),
                 "theta_covariance": self.theta_covariance_.tolist(),
@@ -213,7 +226,7 @@ class FittedModel(ABC):
         stored = read_stored(text, cls.name)
         model = cls()
         try:
-            model.prior_sd = np.inf if stored["prior_sd"] is None else float(stored["prior_sd"])
+            model._restore(stored)
             model.theta_ = np.asarray(stored["theta"], dtype=np.float64)
             model.theta_covariance_ = np.asarray(stored["theta_covariance"], dtype=np.float64)
             model.log_likelihood_ = float(stored["log_likelihood"])
@@ -223,6 +236,14 @@ class FittedModel(ABC):
         except (KeyError, TypeError) as error:
             raise ValueError(f"the stored {cls.name} is incomplete: {error!r}") from None
         return model
+
+    def _settings(self) -> dict[str, Any]:
+        """What `to_json` stores besides the fit itself."""
+        return {"prior_sd": self.prior_sd if np.isfinite(self.prior_sd) else None}
+
+    def _restore(self, stored: dict[str, Any]) -> None:
+        """Take back what `_settings` gave."""
+        self.prior_sd = np.inf if stored["prior_sd"] is None else float(stored["prior_sd"])
 
     def save(self, path: str | Path) -> None:
         """Write `to_json` to a file."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -37,7 +37,7 @@ class GammaGamma(FittedModel, ValuePredictive):
     name: ClassVar[str] = "gamma-gamma"
     parameter_names: ClassVar[tuple[str, ...]] = ("p", "q", "gamma")
 
-    correlation_: float
+    correlation_: float = 0.0
 
     def __init__(self, prior_sd: float = 4.0, correlation_limit: float = 0.3) -> None:
         super().__init__(prior_sd)
@@ -141,4 +141,13 @@ class GammaGamma(FittedModel, ValuePredictive):
     def spend_law(self, x: FloatArray, mean_spend: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         """(p, q + p x, gamma + S); see `ValuePredictive.spend_law`."""
         p, q, gamma = np.exp(self.log_natural(self._fitted_theta()))
-        return float(p), q + p * x, gamma + x * mean_spend
+        # Customers with parameters of their own differ in gamma only.
+        return float(p.flat[0]), q + p * x, gamma + x * mean_spend
+
+    def _settings(self) -> dict[str, Any]:
+        return super()._settings() | {"correlation_limit": self.correlation_limit, "correlation": self.correlation_}
+
+    def _restore(self, stored: dict[str, Any]) -> None:
+        super()._restore(stored)
+        self.correlation_limit = float(stored["correlation_limit"])
+        self.correlation_ = float(stored["correlation"])

@@ -64,9 +64,9 @@ class Rows:
     def laws(self) -> tuple[Law, FloatArray, IntArray]:
         """The distinct laws, their horizons, and which one each row follows."""
         t, x, _, T = self.columns
-        own = list(self.theta) if self.theta.ndim > 1 else []
-        rows, which = distinct_rows(x, T, t, *own)
-        theta = self.theta[:, rows] if own else self.theta
+        personal = self.theta.ndim > 1
+        rows, which = distinct_rows(x, T, t, *self.theta if personal else ())
+        theta = self.theta[:, rows] if personal else self.theta
         return Law.of(theta, x[rows], T[rows], self.first), t[rows], which
 
     @cached_property
@@ -154,7 +154,8 @@ class GeometricPredictive(TransactionModel, ABC):
             )
         heavy = customers[ends[-1] :]
         if heavy.size:
-            found[:, heavy] = super().purchase_quantile(levels.ravel(), *(column[heavy] for column in rows.columns))
+            others = (column[heavy] for column in rows.columns)
+            found[:, heavy] = TransactionModel.purchase_quantile(self.rows(heavy), levels.ravel(), *others)
         return found.reshape(levels.shape + rows.form)
 
     def discounted_purchases(
@@ -169,4 +170,7 @@ class GeometricPredictive(TransactionModel, ABC):
     def _rows(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, t: FloatArray, *more: FloatArray) -> Rows:
         t_, x_, t_x_, T_, *rest = np.broadcast_arrays(t, *check_histories(x, t_x, T), *more)
         columns = (t_.ravel(), x_.ravel(), t_x_.ravel(), T_.ravel())
-        return Rows(self._fitted_theta(), self.first_coins, t_.shape, columns, tuple(column.ravel() for column in rest))
+        theta = self._fitted_theta()
+        if theta.ndim > 1 and theta.shape[1] != t_.size:
+            raise ValueError(f"this model has the parameters of {theta.shape[1]} customers, not of {t_.size}")
+        return Rows(theta, self.first_coins, t_.shape, columns, tuple(column.ravel() for column in rest))

@@ -57,6 +57,10 @@ class Predictive(ABC):
         """
 
     @abstractmethod
+    def rows(self, which: IntArray) -> Self:
+        """The model of some customers, if every customer has parameters of their own."""
+
+    @abstractmethod
     def _models(self, parameter_draws: int, seed: int) -> Sequence[Self]:
         """The models a prediction mixes: itself, or draws from the posterior of its parameters."""
 
@@ -186,7 +190,7 @@ def _smallest_count(models: Sequence[Predictive], beyond: float, rows: Sequence[
 
     def enough(n: IntArray, active: IntArray) -> IntArray:
         some = [row[active] for row in rows]
-        mass = sum(model.tail(n + 1, *some) for model in models) / len(models)
+        mass = sum(model.rows(active).tail(n + 1, *some) for model in models) / len(models)
         return np.asarray(mass <= beyond)
 
     size = rows[0].size

@@ -53,6 +53,10 @@ class ValuePredictive(ABC):
         """(p, q + p x, gamma + S) of checked customers: shape per purchase, posterior shape and posterior scale."""
 
     @abstractmethod
+    def rows(self, which: IntArray) -> Self:
+        """The model of some customers, if every customer has parameters of their own."""
+
+    @abstractmethod
     def draws(self, count: int, seed: int) -> list[Self]:
         """Models whose parameters are drawn from the Laplace posterior."""
 
@@ -103,8 +107,7 @@ class ValuePredictive(ABC):
         with np.errstate(divide="ignore"):
             log_w = np.log(np.maximum(money, 0.0))
         for rows in _chunks(model, t_, x_, t_x_, T_, parameter_draws):
-            some = t_[rows], x_[rows], t_x_[rows], T_[rows]
-            nothing, mixture = _mixture(pairs, _IGNORED, *some, z_[rows])
+            nothing, mixture = _mixture(pairs, _IGNORED, rows, t_, x_, t_x_, T_, z_)
             out[rows] = np.where(money[rows] < 0, 0.0, nothing + mixture.cdf(log_w[rows]))
         return out.reshape(form)
 
@@ -145,10 +148,10 @@ class ValuePredictive(ABC):
             found = _mixed_quantiles(pairs, levels.ravel(), t_, x_, t_x_, T_, z_)
         else:
             # One scale for all: the quantile is that of W/(gamma + S), which few histories share out, times gamma + S.
-            rows, which = distinct_rows(x_, t_x_, T_, t_)
-            p, rest, _ = self.spend_law(x_[rows], z_[rows])
+            rows, which = distinct_rows(x_, t_x_, T_, t_, *model.own())
+            p, rest, scale = self.spend_law(x_, z_)
             columns = t_[rows], x_[rows], t_x_[rows], T_[rows]
-            found = relative_quantiles(model, p, rest, levels.ravel(), columns)[:, which] * self.spend_law(x_, z_)[2]
+            found = relative_quantiles(model.rows(rows), p, rest[rows], levels.ravel(), columns)[:, which] * scale
         return found.reshape(levels.shape + form)
 
     def _pairs(self, model: TransactionModel, parameter_draws: int, seed: int) -> list[tuple[TransactionModel, Self]]:
@@ -169,7 +172,7 @@ def _mixed_quantiles(
     # Finer than the noise of any number of draws.
     beyond = 1e-5 * (1.0 - levels.max())
     for rows in _chunks(pairs[0][0], t, x, t_x, T, len(pairs)):
-        nothing, mixture = _mixture(pairs, beyond, t[rows], x[rows], t_x[rows], T[rows], z[rows])
+        nothing, mixture = _mixture(pairs, beyond, rows, t, x, t_x, T, z)
         for i, level in enumerate(levels):
             out[i, rows] = np.exp(quantile(mixture, level - nothing))
     return out
@@ -178,16 +181,18 @@ def _mixed_quantiles(
 def _mixture(
     pairs: Pairs,
     beyond: float,
+    rows: IntArray,
     t: FloatArray,
     x: FloatArray,
     t_x: FloatArray,
     T: FloatArray,
     z: FloatArray,
 ) -> tuple[FloatArray, Components]:
-    """P(Y = 0), and the components of the law of W for Y > 0, averaged over pairs of models."""
-    tables = [model.purchase_table(beyond, t, x, t_x, T) for model, _ in pairs]
+    """P(Y = 0) of some rows, and the components of their law of W for Y > 0, averaged over pairs of models."""
+    some = t[rows], x[rows], t_x[rows], T[rows]
+    tables = [model.rows(rows).purchase_table(beyond, *some) for model, _ in pairs]
     nothing = np.mean([table[0] for table in tables], axis=0)
-    return nothing, components(tables, [spend.spend_law(x, z) for _, spend in pairs])
+    return nothing, components(tables, [spend.rows(rows).spend_law(x[rows], z[rows]) for _, spend in pairs])
 
 
 def _flat(

@@ -19,7 +19,7 @@ from axiom.clv.inputs import distinct_rows
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from axiom.clv.predictive import Predictive
+    from axiom.clv.base import TransactionModel
     from axiom.maths.arrays import FloatArray, IntArray
 
 _LAWS_AT_ONCE = 512
@@ -63,7 +63,7 @@ class Tables:
 
 
 def relative_quantiles(
-    model: Predictive,
+    model: TransactionModel,
     p: float,
     rest: FloatArray,
     levels: FloatArray,
@@ -84,7 +84,7 @@ def relative_quantiles(
     inner = np.where(wanted, (levels[:, None] - nothing) / np.where(some > 0, some, 1.0), 0.5)
     odds = logit(np.clip(inner, _LEAST_LEVEL, 1.0 - _LEAST_LEVEL))
     out = np.zeros(wanted.shape)
-    laws, which = distinct_rows(x, T, t)
+    laws, which = distinct_rows(x, T, t, *model.own())
     for block, customers, law in _blocks(x[laws], which):
         level, customer = np.nonzero(wanted[:, customers])
         if not level.size:
@@ -92,7 +92,7 @@ def relative_quantiles(
         rows, asked = laws[block], odds[level, customers[customer]]
         # The law of W given a purchase is the same whatever t_x: take the likeliest to be alive.
         last = np.where(x[rows] > 0, T[rows], 0.0)
-        table = model.purchase_table(_IGNORED, t[rows], x[rows], last, T[rows])[1:]
+        table = model.rows(rows).purchase_table(_IGNORED, t[rows], x[rows], last, T[rows])[1:]
         tables = _tables(p, float(rest[rows[0]]), table / table.sum(axis=0), expit(asked.min()), expit(asked.max()))
         out[level, customers[customer]] = np.exp(tables.inverse(law[customer], asked))
     return out
