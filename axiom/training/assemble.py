@@ -78,6 +78,7 @@ def assemble(
     """
     holdout = slices["holdout"]
     y, cohort = table.churned[holdout], table.cohort[holdout] if table.cohort is not None else None
+    value = table.value[holdout] if table.value is not None else None
     reference = PURCHASES if PURCHASES in judged else BASE_RATE
     order = [*options.models, *(name for name in (PURCHASES, BASE_RATE) if name in judged)]
     scores = []
@@ -92,7 +93,7 @@ def assemble(
                 fold_losses=selection.fold_losses.get(name, {}),
                 calibration=one.calibrator.kind,
                 threshold=one.threshold,
-                metrics=judge(y, one.p, options, one.threshold),
+                metrics=judge(y, one.p, options, one.threshold, value),
                 cohorts=judge_cohorts(y, one.p, cohort, options) if cohort is not None else {},
                 baseline=compare(y, one.p, reference, judged[reference].p, options.level) if is_model else None,
                 warnings=one.warnings,
@@ -117,7 +118,6 @@ def assemble(
         level=options.level,
     )
     model = ChurnModel(champion.model, champion.calibrator, champion.threshold, horizon_days, feature_set)
-    value = table.value[holdout] if table.value is not None else None
     rows = Holdout(table.customer_id[holdout], y, {name: one.p for name, one in judged.items()}, value)
     used = np.sort(np.unique(np.concatenate(list(slices.values()))))
     return ChurnResult(model, report, rows, card_fields(table.rows(used), report))

@@ -9,7 +9,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from axiom.maths.arrays import FloatArray
-    from axiom.training.table import ChurnTable
+    from axiom.training.table import ChurnTable, TimeArray
 
 PURCHASES = "bg_nbd"
 BASE_RATE = "base_rate"
@@ -38,27 +38,33 @@ def purchase_baseline(x: FloatArray, t_x: FloatArray, T: FloatArray, horizon_day
     return 1.0 - model.tail(1, horizon_days, x, t_x, T)
 
 
-def with_baseline(table: ChurnTable, horizon_days: float) -> tuple[FloatArray | None, tuple[str, ...]]:
-    """The purchase model's probability for every row, fitted cut-off by cut-off; None where there is no such model.
+def population_baseline(
+    as_of: TimeArray, x: FloatArray, t_x: FloatArray, T: FloatArray, horizon_days: float
+) -> tuple[FloatArray | None, tuple[str, ...]]:
+    """The purchase model's probability for every row, fitted cut-off by cut-off, and what there is to say.
 
-    Returns:
-        Probabilities of shape (n,) or None, and why there are none.
+    Customers who have not bought yet (NaN) get 1. None where the histories of one cut-off cannot be learnt from.
     """
-    if table.baseline is not None:
-        return table.baseline, ()
-    if table.x is None or table.t_x is None or table.T is None or table.static:
-        return None, ("no purchase histories, so there is no BG/NBD baseline",)
-    out = np.empty(len(table))
+    out = np.ones(len(x))
     notes: list[str] = []
-    for time in np.unique(table.as_of):
-        rows = np.flatnonzero(table.as_of == time)
+    bought = np.isfinite(x)
+    for time in np.unique(as_of):
+        rows = np.flatnonzero((as_of == time) & bought)
+        day = np.datetime_as_string(time, "D")
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                out[rows] = purchase_baseline(table.x[rows], table.t_x[rows], table.T[rows], horizon_days)
+                out[rows] = purchase_baseline(x[rows], t_x[rows], T[rows], horizon_days)
         except ValueError as error:
-            return None, (
-                f"no BG/NBD baseline: the histories at {np.datetime_as_string(time, 'D')} do not fit ({error})",
-            )
-        notes += [f"BG/NBD baseline at {np.datetime_as_string(time, 'D')}: {warning.message}" for warning in caught]
+            return None, (f"no BG/NBD baseline: the histories at {day} do not fit ({error})",)
+        notes += [f"BG/NBD baseline at {day}: {warning.message}" for warning in caught]
     return out, tuple(notes)
+
+
+def with_baseline(table: ChurnTable, horizon_days: float) -> tuple[FloatArray | None, tuple[str, ...]]:
+    """The table's own baseline, else one fitted to its rows, else None and why."""
+    if table.baseline is not None:
+        return table.baseline, ()
+    if table.x is None or table.t_x is None or table.T is None or table.static:
+        return None, ("no BG/NBD baseline: churn is not the absence of purchases, or there are no purchase histories",)
+    return population_baseline(table.as_of, table.x, table.t_x, table.T, horizon_days)

@@ -74,6 +74,11 @@ class ChurnDefinition:
             return cls("inactivity", "events")
         raise BadInputError("nobody was active before any cut-off", hint="ingest transactions or events first")
 
+    @property
+    def about_purchases(self) -> bool:
+        """Whether it asks for the absence of purchases alone, which a purchase model can answer."""
+        return self.kind == "inactivity" and self.activity == "transactions"
+
     def churned(self, labels: pa.Table, horizon: int) -> BoolArray:
         """Who churned within `horizon` days, shape (n,); meaningful where `known` is true."""
         if self.kind == "cancellation":

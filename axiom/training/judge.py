@@ -15,7 +15,7 @@ from axiom.maths.intervals import (
     paired_mean,
 )
 from axiom.maths.metrics import ScoreTable, calibration_line, log_losses, reliability, squared_errors
-from axiom.maths.profit import RetentionCosts, break_even_probability, profit_curve
+from axiom.maths.profit import RetentionCosts, break_even_probability, expected_contact_profit, profit_curve
 from axiom.training.churn_report import Comparison, ReliabilityBin
 
 if TYPE_CHECKING:
@@ -29,18 +29,22 @@ _RARE = 25  # a resample loses a class of so many rows with a probability of eâ
 TOP_SHARE = 0.1
 
 
-def judge(y: BoolArray, p: FloatArray, options: ChurnOptions, threshold: float) -> dict[str, MetricValue | None]:
+def judge(
+    y: BoolArray, p: FloatArray, options: ChurnOptions, threshold: float, value: FloatArray | None = None
+) -> dict[str, MetricValue | None]:
     """Metrics of calibrated probabilities, None where one is undefined (for example a slope of constant predictions).
 
     `auc` (DeLong), `pr_auc`, `precision`, `recall`, `f1` (at the threshold), `precision_at_10`, `lift_at_10`, `ece`
     (bootstrap), `brier`, `log_loss` (t interval), `calibration_slope`, `calibration_intercept`,
-    `calibration_in_the_large` (Wald).
+    `calibration_in_the_large` (Wald); with costs and values also `profit_per_customer` of contacting from the threshold
+    on, over all customers (t interval).
 
     Args:
         y: churned, shape (n,), at least two rows of each class.
         p: P(churn), shape (n,).
         options: level, resamples and seed.
         threshold: contact from this probability on.
+        value: what each customer is worth, shape (n,).
     """
     metrics: dict[str, MetricValue | None] = {
         "auc": delong_interval(y, p, options.level),
@@ -48,6 +52,9 @@ def judge(y: BoolArray, p: FloatArray, options: ChurnOptions, threshold: float) 
         "brier": mean_interval(squared_errors(y, p), level=options.level),
         "log_loss": mean_interval(log_losses(y, p), level=options.level),
     }
+    if options.costs is not None and value is not None:
+        gain = np.where(p >= threshold, expected_contact_profit(y.astype(float), options.costs, worth(value)), 0.0)
+        metrics["profit_per_customer"] = mean_interval(gain, level=options.level)
     try:
         line = calibration_line(y, p, level=options.level)
     except ValueError:  # one common prediction, or a perfect separation: there is no line
@@ -117,6 +124,11 @@ def reliability_bins(y: BoolArray, p: FloatArray, level: float, bins: int = 10) 
     return tuple(ReliabilityBin(*map(float, row)) for row in zip(*columns, strict=True))
 
 
+def worth(value: FloatArray) -> FloatArray:
+    """What can be lost with each customer: a value that is negative or unknown counts as nothing."""
+    return np.clip(np.nan_to_num(value), 0.0, None)
+
+
 def choose_threshold(
     y: BoolArray, p: FloatArray, value: FloatArray | None, costs: RetentionCosts | None, *, judged: bool
 ) -> tuple[float, str]:
@@ -137,11 +149,11 @@ def choose_threshold(
         hits, taken = np.cumsum(table.positives), np.cumsum(table.positives + table.negatives)
         best = int(np.argmax(2 * hits / (taken + table.positives.sum())))
         return float(table.scores[best]), "highest F1 on the calibration slice (no costs were given)"
-    worth = np.clip(np.nan_to_num(value if value is not None else np.zeros(len(y))), 0.0, None)
-    curve = profit_curve(y, p, costs, worth)
+    values = worth(np.zeros(len(y)) if value is None else value)
+    curve = profit_curve(y, p, costs, values)
     if curve.best_profit > 0:
         return curve.best_threshold, f"highest profit on the calibration slice, {curve.best_profit:,.2f} in all"
-    typical = float(np.median(worth))
+    typical = float(np.median(values))
     return (
         break_even_probability(costs, typical),
         "no contact paid on the calibration slice: break-even of a median customer",

@@ -10,6 +10,7 @@ import numpy as np
 from axiom.maths.metrics import gains_curve, pr_curve, roc_curve
 from axiom.maths.profit import RetentionCosts, profit_curve
 from axiom.training.baselines import BASE_RATE
+from axiom.training.judge import worth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,8 +39,7 @@ def plot_report(result: ChurnResult, costs: RetentionCosts | None = None) -> dic
     }
     value = result.holdout.value
     if costs is not None and value is not None:
-        worth = np.clip(np.nan_to_num(value), 0.0, None)
-        pictures["profit"] = _figure(lambda axes: _profit(axes, result, costs, worth))
+        pictures["profit"] = _figure(lambda axes: _profit(axes, result, costs, worth(value)))
     return pictures
 
 
@@ -146,10 +146,10 @@ def _lift(axes: Any, result: ChurnResult) -> None:
     axes.legend(loc="lower left", frameon=False, fontsize=8)
 
 
-def _profit(axes: Any, result: ChurnResult, costs: RetentionCosts, worth: FloatArray) -> None:
+def _profit(axes: Any, result: ChurnResult, costs: RetentionCosts, values: FloatArray) -> None:
     axes.axhline(0.0, color=_GREY, linewidth=0.8, linestyle="--", label="nobody contacted")
     for name, title, p, style in _curves(result):
-        curve = profit_curve(result.holdout.y, p, costs, worth)
+        curve = profit_curve(result.holdout.y, p, costs, values)
         axes.plot(curve.share, curve.profit, label=title, **style)
         if name == result.report.champion:
             chosen = curve.share[np.searchsorted(-curve.threshold, -result.report.threshold, side="right") - 1]

@@ -25,6 +25,7 @@ _MORE = {
     "recall": "recall at the threshold",
     "f1": "F1 at the threshold",
     "precision_at_10": "precision in the top 10 %",
+    "profit_per_customer": "profit per customer, contacting from the threshold on",
 }
 
 
@@ -82,7 +83,10 @@ def _model_row(score: ModelScore, champion: str) -> list[str]:
 
 
 def _details(score: ModelScore) -> str:
-    return _table(["metric", "value"], [[title, _number(score.metrics.get(key))] for key, title in _MORE.items()])
+    return _table(
+        ["metric", "value"],
+        [[title, _number(score.metrics[key])] for key, title in _MORE.items() if key in score.metrics],
+    )
 
 
 def _cohorts(score: ModelScore) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from axiom.errors import BadInputError, CorruptError
+from axiom.training.baselines import population_baseline
 from axiom.training.definition import LABEL_COLUMNS, ChurnDefinition
 from axiom.training.table import ChurnTable
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from axiom.lake import Dataset
-    from axiom.maths.arrays import FloatArray
+    from axiom.maths.arrays import BoolArray, FloatArray
+    from axiom.training.table import TimeArray
 
 RFM = ("x", "t_x", "T", "mean_spend")
 
@@ -28,11 +30,13 @@ class ChurnRows:
         table: one row a customer at risk and cut-off.
         definition: what churn means in it.
         left_out: why -> rows that are not in the table.
+        notes: what the fit of the purchase baseline has to say, in full sentences.
     """
 
     table: ChurnTable
     definition: ChurnDefinition
     left_out: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def load_churn_rows(
@@ -65,15 +69,30 @@ def load_churn_rows(
             f"no customer has a known label: {definition}, horizon {horizon} days",
             hint="; ".join(f"{count} rows: {why}" for why, count in left_out.items() if count),
         )
-    rows, churned = rows.take(keep), definition.churned(targets.take(keep), horizon)
-    return ChurnRows(_table(rows, churned, horizon), definition, {why: n for why, n in left_out.items() if n})
+    baseline, notes = _baseline(rows, horizon) if definition.about_purchases else (None, ())
+    table = _table(rows.take(keep), definition.churned(targets.take(keep), horizon), horizon)
+    if definition.about_purchases:
+        table = replace(table, baseline=None if baseline is None else baseline[keep])
+    else:
+        table = replace(table, x=None, t_x=None, T=None)
+    return ChurnRows(table, definition, {why: n for why, n in left_out.items() if n}, notes)
 
 
-def _table(rows: pa.Table, churned: np.ndarray[tuple[int], np.dtype[np.bool_]], horizon: int) -> ChurnTable:
+def _baseline(rows: pa.Table, horizon: int) -> tuple[FloatArray | None, tuple[str, ...]]:
+    """Of every row, also of those that are not at risk: they belong to the population that the purchase model knows."""
+    x, t_x, age = (rows[name].to_numpy().astype(np.float64) for name in RFM[:3])
+    return population_baseline(_times(rows), x, t_x, age, horizon)
+
+
+def _times(rows: pa.Table) -> TimeArray:
+    return np.asarray(rows["as_of"].to_numpy().astype("datetime64[us]"))
+
+
+def _table(rows: pa.Table, churned: BoolArray, horizon: int) -> ChurnTable:
     x, t_x, age, spend = (rows[name].to_numpy().astype(np.float64) for name in RFM)
     bought = bool(np.isfinite(x).all())
     return ChurnTable(
-        as_of=rows["as_of"].to_numpy().astype("datetime64[us]"),
+        as_of=_times(rows),
         customer_id=rows["customer_id"].to_numpy().astype(object),
         X=rows.drop_columns(["customer_id", "as_of"]),
         churned=churned,

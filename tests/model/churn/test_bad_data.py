@@ -120,7 +120,7 @@ def test_purchases_that_no_purchase_model_can_learn_from_leave_the_base_rate(
 
 def test_without_purchases_the_base_rate_is_the_baseline(table: ChurnTable, horizon: timedelta) -> None:
     report = train_churn(replace(table, x=None), horizon, FAST).report
-    assert "no purchase histories, so there is no BG/NBD baseline" in report.warnings
+    assert any("there are no purchase histories" in warning for warning in report.warnings)
 
 
 @pytest.mark.parametrize(

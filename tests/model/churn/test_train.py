@@ -228,6 +228,11 @@ def test_a_threshold_from_costs_is_where_contacts_pay(company: Callable[..., Chu
     high = train_churn(table, horizon, replace(options, costs=dear))
     assert low.model.threshold < high.model.threshold
     assert "highest profit on the calibration slice" in low.report.threshold_rule
+    earned = low.report.model("logistic").metrics["profit_per_customer"]
+    assert earned is not None
+    contacted = low.holdout.p["logistic"] >= low.model.threshold
+    by_hand = np.where(low.holdout.y, 0.5 * (100.0 - 5.0), -5.0) - 1.0
+    assert earned.value == pytest.approx(np.where(contacted, by_hand, 0.0).mean())
 
 
 def test_costs_without_values_are_refused(table: ChurnTable, horizon: timedelta) -> None:
