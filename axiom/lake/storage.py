@@ -18,6 +18,7 @@ from axiom.errors import BadInputError, MisuseError, NotFoundError, UnavailableE
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
+    from datetime import datetime
 
     import pyarrow as pa
 
@@ -127,14 +128,16 @@ class Storage:
 
     def files(self, path: str, suffix: str = "") -> list[str]:
         """Paths of all files below `path`, sorted, relative to the root; empty where there is no such folder."""
+        return sorted(found for found in self.modified(path) if found.endswith(suffix))
+
+    def modified(self, path: str) -> dict[str, datetime]:
+        """When each file below `path` was last written: path relative to the root -> time, UTC."""
         import pyarrow.fs as pafs
 
         selector = pafs.FileSelector(self.full(path), allow_not_found=True, recursive=True)
         found = self._ask(self.filesystem.get_file_info, selector)
         cut = len(self.root) + 1
-        return sorted(
-            info.path[cut:] for info in found if info.type == pafs.FileType.File and info.path.endswith(suffix)
-        )
+        return {info.path[cut:]: info.mtime for info in found if info.type == pafs.FileType.File}
 
     def delete(self, path: str) -> None:
         """Delete one file; it is no error if it is gone already."""
@@ -172,13 +175,20 @@ class Storage:
         return len(data), hashlib.sha256(data).hexdigest()
 
     def parquet(self, path: str, *, dictionary: list[str] | None = None) -> Any:
-        """Open a Parquet file below the root; string columns in `dictionary` come back dictionary-encoded."""
+        """Open a Parquet file below the root; those string columns in `dictionary` that it has come back encoded."""
+        try:
+            return self._open_parquet(path, dictionary or [])
+        except KeyError:  # it lacks one of them: a batch from before the column came
+            names = set(self._open_parquet(path, []).schema_arrow.names)
+            return self._open_parquet(path, [name for name in dictionary or [] if name in names])
+
+    def _open_parquet(self, path: str, dictionary: list[str]) -> Any:
         import pyarrow.parquet as pq
 
         full = self.full(path)
         try:
             source = full if self.is_local else self.filesystem.open_input_file(full)
-            return pq.ParquetFile(source, read_dictionary=dictionary or [], memory_map=self.is_local)
+            return pq.ParquetFile(source, read_dictionary=dictionary, memory_map=self.is_local)
         except FileNotFoundError:
             raise NotFoundError(f"no file {path!r} in the lake {self.location}") from None
         except OSError as error:

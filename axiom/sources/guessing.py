@@ -115,7 +115,8 @@ class Guesser:
             return self._is_number(name)
         if column.name == "customer_id":
             return self._could_be_customer(name, values)
-        return True
+        # An order id on every line of an order is no key: its lines would correct each other.
+        return column.name != self.entity.key_column or self._never_repeats(name)
 
     def _could_be_customer(self, name: str, values: pa.Array) -> bool:
         """An `id` that never repeats is the order's in a table of orders, and the customer's in one of customers."""
@@ -127,6 +128,12 @@ class Guesser:
             return False
         unique_id = plain_name(name) == "id" and looks_like_key(one_array(self.sample[name]))
         return not unique_id or self.entity.name == "customers"
+
+    def _never_repeats(self, name: str) -> bool:
+        import pyarrow.compute as pc
+
+        present = to_text(one_array(self.sample[name])).values.drop_null()
+        return bool(pc.count_distinct(one_array(present)).as_py() == len(present))
 
     def _price_times_quantity(self, used: set[str]) -> MappedColumn | None:
         names = [name for name in self.sample.column_names if name not in used]

@@ -87,7 +87,7 @@ def _open_files(source: FileSource, s3: S3Options, workdir: Path | None) -> Inco
     if any(packed):
         parquet = next(file for file, is_parquet in zip(files, packed, strict=True) if is_parquet)
         if source.format == "csv":
-            raise BadInputError(f"{parquet.label} is a Parquet file", hint="leave --format out")
+            raise BadInputError(f"{parquet.label} is a Parquet file", hint="leave its format to be found out")
         text = next(file for file, is_parquet in zip(files, packed, strict=True) if not is_parquet)
         raise BadInputError(
             f"{parquet.label} is Parquet and {text.label} is not", hint="ingest them one by one, or use a glob"

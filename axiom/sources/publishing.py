@@ -164,6 +164,10 @@ def _report(reading: Reading, batch: str, written: list[_Written]) -> IngestRepo
     notes = notes_of(reading.request, reading.mapping, reading.contract.drift)
     if corrected:
         notes += (f"{corrected} rows correct earlier ones; they count as known since this ingest",)
+    if reading.quarantine.reasons[_CONFLICT] and reading.key == ENTITIES[reading.request.entity].key_column:
+        notes += (
+            f"rows share a {reading.key} and differ: if it does not name one row, leave it out: --map {reading.key}=",
+        )
     if not accepted:
         notes += ("nothing new",)
     return IngestReport(
