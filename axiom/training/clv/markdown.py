@@ -28,8 +28,8 @@ _COVERAGE = (
     "randomised PIT lies between the levels."
 )
 _LEGEND = (
-    "`–`: not defined. `MASE` 1 = past rate x horizon. Bias: forecast total over actual total - 1. Intervals speak of other "
-    "customers of the same period, not about other periods."
+    "`–`: not defined. `MASE` 1 = past rate x horizon. Bias: forecast total over actual total - 1. Intervals speak "
+    "of other customers of the same period, not of other periods."
 )
 
 

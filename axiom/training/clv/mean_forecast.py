@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from axiom.clv import GammaGamma
     from axiom.clv.base import TransactionModel
-    from axiom.maths.arrays import ArrayLike, FloatArray
+    from axiom.maths.arrays import ArrayLike, FloatArray, IntArray
     from axiom.training.clv.rows import RfmArrays
 
 _LOG_SIZES = (-7.0, 14.0)
@@ -91,6 +91,14 @@ class GammaPoisson(Predictive):
     ) -> FloatArray:
         """Not defined: operational time says nothing of when the purchases come."""
         raise NotImplementedError("a predicted mean says nothing of when the purchases come")
+
+    def rows(self, which: IntArray) -> Self:  # noqa: ARG002
+        """Itself: customers differ by their operational time alone."""
+        return self
+
+    def own(self) -> list[FloatArray]:
+        """Nothing: likewise."""
+        return []
 
     def _models(self, parameter_draws: int, seed: int) -> Sequence[Self]:  # noqa: ARG002
         return [self]

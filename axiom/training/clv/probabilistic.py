@@ -74,9 +74,13 @@ class Probabilistic:
         """Fit to RFM summaries; the same errors as `fit`."""
         # Who was first seen at the cut-off itself teaches nothing, and every cut-off has some.
         seen = rfm[rfm.T > 0]
-        purchases = PURCHASE_MODELS[self.name](prior_sd=self.prior_sd).fit(seen.x, seen.t_x, seen.T)
+        purchases = self.purchase_model().fit(seen.x, seen.t_x, seen.T)
         spend, correlation, told = fit_spend(rfm, self.max_correlation)
         return FittedProbabilistic(self.name, purchases, spend, correlation, told)
+
+    def purchase_model(self) -> TransactionModel:
+        """The purchase model, not fitted yet."""
+        return PURCHASE_MODELS[self.name](prior_sd=self.prior_sd)
 
     def load(self, files: Mapping[str, bytes]) -> FittedProbabilistic:
         """See `Candidate.load`."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from axiom.maths.arrays import FloatArray
     from axiom.training.clv.rows import RfmArrays
 
-_FEWEST = 2
+FEWEST_BUYERS = 2
 
 
 def fit_spend(rfm: RfmArrays, max_correlation: float) -> tuple[GammaGamma | None, float | None, tuple[str, ...]]:
@@ -30,13 +30,22 @@ def fit_spend(rfm: RfmArrays, max_correlation: float) -> tuple[GammaGamma | None
         warning unless nobody has.
     """
     known = rfm[rfm.spenders]
-    if len(known) < _FEWEST:
-        told = f"{len(known)} repeat buyer has a known spend and at least {_FEWEST} are needed: no forecast of money"
-        return None, None, (told,) if len(known) else ()
+    if len(known) < FEWEST_BUYERS:
+        return None, None, told_few(len(known))
     model = GammaGamma(correlation_limit=max_correlation).fit(known.x, known.mean_spend)
-    silent = int((rfm.x > 0).sum()) - len(known)
-    told = f"{silent} repeat buyers have no known spend: the population's mean stands in for theirs"
-    return model, model.correlation_, (told,) if silent else ()
+    return model, model.correlation_, told_silent(int((rfm.x > 0).sum()) - len(known))
+
+
+def told_few(known: int) -> tuple[str, ...]:
+    """The warning about too few repeat buyers to learn spend from; none where the data have no amounts at all."""
+    return (
+        (f"no forecast of money: {known} repeat buyer has a known spend, {FEWEST_BUYERS} are needed",) if known else ()
+    )
+
+
+def told_silent(silent: int) -> tuple[str, ...]:
+    """The warning about repeat buyers without a known spend."""
+    return (f"the population's mean spend stands in for that of {silent} repeat buyers, unknown",) if silent else ()
 
 
 def expected_per_purchase(model: GammaGamma, rfm: RfmArrays) -> FloatArray:
