@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 
 
-def _version(value: bool) -> None:  # noqa: FBT001  (the form that Typer calls)
+def _version(value: bool) -> None:
     if value:
         typer.echo(f"axiom {__version__}")
         raise typer.Exit

@@ -1,2 +1,5 @@
-def register(app):
-    pass
+"""Nothing yet."""
+
+
+def register(app: object) -> None:
+    """Nothing yet."""

@@ -154,10 +154,10 @@ def _plan_lines(plan: IngestPlan) -> list[str]:
 def _report_lines(report: IngestReport) -> list[str]:
     if report.already:
         return [f"batch {report.batch_id} of {report.source} is in the lake already; nothing to do"]
-    lines = [
-        f"{report.entity}: {report.rows_in:,} rows in = {report.accepted:,} accepted + {report.duplicates:,} duplicates "
-        f"+ {report.dropped:,} dropped + {report.refused:,} refused   ({report.seconds:.1f} s)",
-    ]
+    counts = " + ".join(
+        f"{getattr(report, name):,} {name}" for name in ("accepted", "duplicates", "dropped", "refused")
+    )
+    lines = [f"{report.entity}: {report.rows_in:,} rows in = {counts}   ({report.seconds:.1f} s)"]
     lines += [f"  dropped {rows:,}: {why}" for why, rows in report.dropped_by.items()]
     lines += [f"  refused {rows:,}: {why}" for why, rows in report.refused_by.items()]
     if report.accepted:

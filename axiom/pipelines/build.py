@@ -6,13 +6,12 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from axiom.engine import open_engine
 from axiom.errors import BadInputError, MisuseError, NotFoundError
 from axiom.features.build import BuildJob, build_bucket
-from axiom.features.defaults import default_feature_set
+from axiom.features.defaults import common_event_types, default_feature_set
 from axiom.features.labels import LabelSpec, data_end
 from axiom.features.plan import compile_plan
 from axiom.features.reader import read_feature_set
@@ -21,6 +20,7 @@ from axiom.telemetry import progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from axiom.features.definitions import FeatureSet
     from axiom.lake import Manifest, Snapshot
@@ -41,6 +41,7 @@ class BuildRequest:
         back: how many earlier cut-offs.
         horizons: days ahead that labels look.
         feature_set: YAML file; None: `features.yaml` in AXIOM_HOME where there is one, else the defaults for the data.
+        definitions: a feature set as it is, instead of a file: what a registered model was trained on.
         cancel_types: event types that end a contract.
         labels: whether labels are built as well.
     """
@@ -50,6 +51,7 @@ class BuildRequest:
     back: int = 0
     horizons: tuple[int, ...] = HORIZONS
     feature_set: Path | None = None
+    definitions: FeatureSet | None = None
     cancel_types: tuple[str, ...] = ("cancel",)
     labels: bool = True
 
@@ -108,7 +110,7 @@ def plan_job(ws: Workspace, request: BuildRequest) -> BuildJob:
     """Settle cut-offs, feature set and labels; computes nothing yet."""
     snapshots = {entity: snapshot for entity, snapshot in ws.lake.snapshots().items() if snapshot.rows}
     as_ofs = cutoffs(snapshots, request)
-    feature_set = feature_set_of(ws, snapshots, request.feature_set)
+    feature_set = request.definitions or feature_set_of(ws, snapshots, request.feature_set)
     plan = compile_plan(feature_set, schema_of(snapshots))
     spec = LabelSpec(
         horizons=request.horizons,
@@ -126,7 +128,8 @@ def schema_of(snapshots: Mapping[str, Snapshot]) -> dict[str, dict[str, str]]:
 
 def feature_set_of(ws: Workspace, snapshots: Mapping[str, Snapshot], path: Path | None) -> FeatureSet:
     """The user's feature set, or the defaults for what the lake holds."""
-    defaults = default_feature_set(schema_of(snapshots))
+    types = common_event_types(snapshots["events"], ws.lake.buckets) if "events" in snapshots else ()
+    defaults = default_feature_set(schema_of(snapshots), types)
     own = ws.settings.home / "features.yaml"
     chosen = path or (own if own.exists() else None)
     if chosen is None:

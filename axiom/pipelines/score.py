@@ -12,15 +12,17 @@ from axiom.errors import BadInputError, NotFoundError
 from axiom.lake import Dataset
 from axiom.pipelines.build import BuildRequest, build
 from axiom.pipelines.tracking import tracked
+from axiom.pipelines.train import feature_set_in
 from axiom.scoring.batch import ScorePlan, score_bucket
 from axiom.scoring.loading import model_files
 from axiom.telemetry import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import pyarrow as pa
 
+    from axiom.features.definitions import FeatureSet
     from axiom.lake import Manifest
     from axiom.pipelines.workspace import Workspace
     from axiom.scoring.loading import ModelFiles
@@ -79,9 +81,8 @@ def score(
     models = {kind: _model(ws, name, which) for kind, name in (("churn", churn), ("clv", clv)) if name}
     if not any(models.values()):
         raise NotFoundError("no model is registered", hint="run `axiom train churn` and `axiom train clv` first")
-    built = build(ws, BuildRequest(as_of=as_of, labels=False))
+    built = build(ws, BuildRequest(as_of=as_of, labels=False, definitions=_definitions(models)))
     plan = ScorePlan(ws.lake, built.features_id, built.as_ofs[-1], models.get("churn"), models.get("clv"))
-    _check_feature_set(plan)
     existing = plan.writer.committed()
     manifest = existing or _run(ws, plan)
     if publish:
@@ -120,13 +121,30 @@ def _model(ws: Workspace, name: str, which: str) -> ModelFiles | None:
     return None
 
 
-def _check_feature_set(plan: ScorePlan) -> None:
-    if plan.churn is None:
-        return
-    from axiom.training.churn_model import ChurnModel
+def _definitions(models: Mapping[str, ModelFiles | None]) -> FeatureSet | None:
+    """The features that the models were trained on; None leaves the choice to the build.
 
-    version = plan.lake.dataset("features", plan.features_id).manifest.properties["feature_set_version"]
-    ChurnModel.from_files(plan.churn.files).check_feature_set(version)
+    Raises:
+        BadInputError: both models read features, of different versions.
+    """
+    found = {
+        kind: feature_set_in(model.files) for kind, model in models.items() if model and _reads_features(kind, model)
+    }
+    versions = {kind: definitions.version for kind, definitions in found.items() if definitions}
+    if len(set(versions.values())) > 1:
+        told = ", ".join(f"{models[kind].version} reads {version}" for kind, version in versions.items())  # type: ignore[union-attr]
+        raise BadInputError(
+            f"the models were trained on different feature sets: {told}",
+            hint="train both on the same features, or score them one at a time: --churn '' or --clv ''",
+        )
+    return next((definitions for definitions in found.values() if definitions), None)
+
+
+def _reads_features(kind: str, model: ModelFiles) -> bool:
+    """Whether it looks at more than the RFM summary, which every feature set holds."""
+    from axiom.training.clv.model import ClvModel
+
+    return kind == "churn" or bool(ClvModel.from_files(model.files).features)
 
 
 def _run(ws: Workspace, plan: ScorePlan) -> Manifest:

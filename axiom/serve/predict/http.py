@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     import pyarrow as pa
+    from starlette.requests import Request
 
     from axiom.scoring.scorer import Scorer
     from axiom.serve.predict.rows import FeatureRows
