@@ -23,7 +23,7 @@ def purchase_baseline(x: FloatArray, t_x: FloatArray, T: FloatArray, horizon_day
     by its own purchases is no longer the one the model describes.
 
     Args:
-        x: repeat purchases, shape (n,).
+        x: repeat purchases, shape (n,); NaN for those who have not bought yet, who count as new customers.
         t_x: time of the last purchase since the first, days.
         T: age, days.
         horizon_days: length of the label window.
@@ -33,6 +33,7 @@ def purchase_baseline(x: FloatArray, t_x: FloatArray, T: FloatArray, horizon_day
     """
     from axiom.clv.beta_geo import BetaGeo
 
+    x, t_x, T = (np.nan_to_num(column) for column in (x, t_x, T))
     seen = T > 0
     model = BetaGeo().fit(x[seen], t_x[seen], T[seen])
     return 1.0 - model.tail(1, horizon_days, x, t_x, T)
@@ -43,13 +44,12 @@ def population_baseline(
 ) -> tuple[FloatArray | None, tuple[str, ...]]:
     """The purchase model's probability for every row, fitted cut-off by cut-off, and what there is to say.
 
-    Customers who have not bought yet (NaN) get 1. None where the histories of one cut-off cannot be learnt from.
+    None where the histories of one cut-off cannot be learnt from.
     """
-    out = np.ones(len(x))
+    out = np.empty(len(x))
     notes: list[str] = []
-    bought = np.isfinite(x)
     for time in np.unique(as_of):
-        rows = np.flatnonzero((as_of == time) & bought)
+        rows = np.flatnonzero(as_of == time)
         day = np.datetime_as_string(time, "D")
         try:
             with warnings.catch_warnings(record=True) as caught:

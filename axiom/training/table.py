@@ -32,7 +32,7 @@ class ChurnTable:
         customer_id: text, shape (n,).
         X: features, one column each: numbers (missing = null or NaN) or text / dictionary (categories), n rows.
         churned: the label over `[as_of, as_of + horizon)`, shape (n,).
-        x: repeat purchases, shape (n,); None where there is no purchase history.
+        x: repeat purchases, shape (n,), NaN for those who have not bought yet; None where there is no purchase history.
         t_x: time of the last purchase since the first, days, shape (n,); likewise.
         T: age since the first purchase, days, shape (n,); likewise.
         value: what the customer is worth in money, for value weights and the profit threshold, shape (n,).

@@ -90,15 +90,14 @@ def _times(rows: pa.Table) -> TimeArray:
 
 def _table(rows: pa.Table, churned: BoolArray, horizon: int) -> ChurnTable:
     x, t_x, age, spend = (rows[name].to_numpy().astype(np.float64) for name in RFM)
-    bought = bool(np.isfinite(x).all())
     return ChurnTable(
         as_of=_times(rows),
         customer_id=rows["customer_id"].to_numpy().astype(object),
         X=rows.drop_columns(["customer_id", "as_of"]),
         churned=churned,
-        x=x if bought else None,
-        t_x=t_x if bought else None,
-        T=age if bought else None,
+        x=x,
+        t_x=t_x,
+        T=age,
         value=_past_value(x, age, spend, horizon),
         cohort=rows["lifecycle"].to_numpy().astype(object),
     )

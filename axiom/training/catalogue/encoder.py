@@ -30,6 +30,8 @@ class Encoder:
         source: raw feature of each output column, shape (k,).
         numeric: raw feature of each numeric output, shape (a,).
         fill: what stands for a missing value, shape (a,); NaN where the model takes missing values itself.
+        low: smaller values count as this one, shape (a,).
+        high: larger values count as this one, shape (a,).
         squash: scale c of asinh(v / c) for heavy-tailed features, shape (a,); 0 leaves the value as it is.
         centre: subtracted from each numeric output, shape (a,).
         scale: divides each numeric output, shape (a,).
@@ -44,6 +46,8 @@ class Encoder:
     source: IntArray
     numeric: IntArray
     fill: FloatArray
+    low: FloatArray
+    high: FloatArray
     squash: FloatArray
     centre: FloatArray
     scale: FloatArray
@@ -56,7 +60,7 @@ class Encoder:
         a, b = len(self.numeric), len(self.indicator)
         out = np.zeros((len(M), len(self.names)))
         values = M[:, self.numeric]
-        values = np.where(np.isnan(values), self.fill, values)
+        values = np.clip(np.where(np.isnan(values), self.fill, values), self.low, self.high)
         if self.squash.any():
             heavy = self.squash > 0
             values[:, heavy] = np.arcsinh(values[:, heavy] / self.squash[heavy])
@@ -79,7 +83,8 @@ def learn_encoder(X: pa.Table, *, impute: bool, scale: bool) -> tuple[Encoder, F
     Args:
         X: features of the training rows.
         impute: fill a missing value with the median; else the model gets NaN where training had missing values too.
-        scale: centre on the mean, divide by the standard deviation, asinh for heavy tails.
+        scale: centre on the mean, divide by the standard deviation, asinh for heavy tails, and hold values within the
+            range of the training rows: what a linear model or a network would make of a value beyond it is invention.
 
     Returns:
         The encoder, the raw matrix (n, p) of the training rows, and the warnings.
@@ -101,7 +106,9 @@ def learn_encoder(X: pa.Table, *, impute: bool, scale: bool) -> tuple[Encoder, F
     fill = _medians(values)
     squash = _squashes(values) if scale else np.zeros(len(numeric))
     centre, sd = np.zeros(len(numeric)), np.ones(len(numeric))
-    if scale:
+    low, high = np.full(len(numeric), -np.inf), np.full(len(numeric), np.inf)
+    if scale and len(numeric):
+        low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
         filled = np.where(missing, fill, values)
         flat = squash == 0
         filled = np.where(flat, filled, np.arcsinh(filled / np.where(flat, 1.0, squash)))
@@ -115,6 +122,8 @@ def learn_encoder(X: pa.Table, *, impute: bool, scale: bool) -> tuple[Encoder, F
         np.array(plan.source, dtype=np.int64),
         numeric,
         fill,
+        low,
+        high,
         squash,
         centre,
         sd,

@@ -138,6 +138,31 @@ def test_every_model_is_compared_with_the_purchase_model(result: ChurnResult) ->
     assert "beat the baseline BG/NBD" in result.report.verdict
 
 
+def test_the_baseline_is_the_purchase_models_own_probability(table: ChurnTable, result: ChurnResult) -> None:
+    from axiom.clv.beta_geo import BetaGeo
+
+    assert table.x is not None
+    assert table.t_x is not None
+    assert table.T is not None
+    last = table.as_of == table.as_of.max()
+    x, t_x, T = table.x[last], table.t_x[last], table.T[last]
+    expected = BetaGeo().fit(x, t_x, T).purchase_pmf(0, 30.0, x, t_x, T)
+    np.testing.assert_allclose(result.holdout.p["bg_nbd"], expected, atol=1e-9)
+
+
+def test_who_has_not_bought_yet_is_a_new_customer_to_the_baseline() -> None:
+    from axiom.training.baselines import purchase_baseline
+
+    x, t_x, T = (
+        np.array([2.0, 0.0, 1.0, np.nan]),
+        np.array([30.0, 0.0, 5.0, np.nan]),
+        np.array([60.0, 50.0, 40.0, np.nan]),
+    )
+    p = purchase_baseline(x, t_x, T, 30.0)
+    assert np.isfinite(p).all()
+    assert ((p > 0) & (p < 1)).all()
+
+
 def test_a_model_that_knows_nothing_did_not_beat_the_baseline(table: ChurnTable, horizon: timedelta) -> None:
     noise = pa.table({"noise": np.random.default_rng(5).normal(size=len(table))})
     report = train_churn(table.with_X(noise), horizon, replace(FAST, models=("logistic",), params={})).report
