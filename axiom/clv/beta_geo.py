@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from axiom.maths.arrays import FloatArray
 
 # Rows of a shard that are worked on at once: temporaries of 64 kB stay in the cache and are not given back each time.
-_BLOCK = 8_192
+BLOCK = 8_192
 _UPPER = np.triu_indices(4)
 
 
@@ -38,8 +38,8 @@ class BetaGeo(GeometricPredictive):
         """Log likelihood of a shard, gradient (4,) and Hessian (4, 4) in theta; see `TransactionModel.objective`."""
         f, g, H = self._product_terms(theta, shard)
         packed = np.zeros(10)
-        for start in range(0, shard.x.size, _BLOCK):
-            rows = slice(start, start + _BLOCK)
+        for start in range(0, shard.x.size, BLOCK):
+            rows = slice(start, start + BLOCK)
             value, gradient, hessian = history_terms(
                 theta, shard.x[rows], shard.t_x[rows], shard.T[rows], self.first_coins
             )

@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+from scipy.special import expit
 
 from axiom.clv.fitted import FittedModel
 from axiom.clv.newton import GaussianPrior
@@ -72,6 +73,12 @@ class GammaGamma(FittedModel, ValuePredictive):
 
     def fit_sums(self, objective: Objective, totals: SpendTotals, *, start: Mapping[str, float] | None = None) -> Self:
         """Learn from an objective that is a sum over shards of repeat buyers; see `TransactionModel.fit_sums`."""
+        self.check_learnable(totals)
+        theta = self.initial(totals) if start is None else self.checked_working(start)
+        return self._learn(objective, self.prior(), theta, totals.buyers)
+
+    def check_learnable(self, totals: SpendTotals) -> None:
+        """Store the correlation of x and mean spend; refuse fewer than two repeat buyers, warn about a strong one."""
         if totals.buyers < 2:
             raise ValueError(
                 f"{totals.buyers:.0f} repeat buyers are too few: a spend model needs at least two customers with x > 0"
@@ -82,17 +89,12 @@ class GammaGamma(FittedModel, ValuePredictive):
                 f"x and mean spend correlate with {self.correlation_:.2f} (limit {self.correlation_limit}): "
                 "Gamma-Gamma assumes independence, so expect biased values for the most frequent buyers",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
-        theta = self.initial(totals) if start is None else self.checked_working(start)
-        return self._learn(objective, self.prior(), theta, totals.buyers)
 
     def objective(self, theta: FloatArray, shard: Spend) -> Terms:
         """Log likelihood of a shard of repeat buyers, gradient (3,) and Hessian (3, 3) in theta; shards add up."""
-        p, excess = np.exp(theta[:2])
-        f, g, H = spend_terms(p, 1.0 + excess, theta[2] + theta[1] - theta[0], shard)
-        chain = np.array([[p, 0.0, 0.0], [0.0, excess, 0.0], [-1.0, 1.0, 1.0]])
-        return f, chain.T @ g, chain.T @ H @ chain + np.diag([p * g[0], excess * g[1], 0.0])
+        return spend_objective(theta, np.ones((shard.x.size, 1)), shard)
 
     def initial(self, totals: SpendTotals) -> FloatArray:
         """The mean value of a purchase, and moderate spread within and between customers."""
@@ -104,11 +106,11 @@ class GammaGamma(FittedModel, ValuePredictive):
 
     def log_natural(self, theta: FloatArray) -> FloatArray:
         """Logarithms of (p, q, gamma)."""
-        return np.stack([theta[0], np.log1p(np.exp(theta[1])), theta[2] + theta[1] - theta[0]])
+        return np.stack([theta[0], np.logaddexp(0.0, theta[1]), theta[2] + theta[1] - theta[0]])
 
     def log_natural_jacobian(self, theta: FloatArray) -> FloatArray:
         """Derivative of `log_natural`, shape (3, 3)."""
-        share = float(np.exp(theta[1]) / (1.0 + np.exp(theta[1])))
+        share = float(expit(theta[1]))
         return np.array([[1.0, 0.0, 0.0], [0.0, share, 0.0], [-1.0, 1.0, 1.0]])
 
     def working(self, params: Mapping[str, float]) -> FloatArray:
@@ -151,3 +153,15 @@ class GammaGamma(FittedModel, ValuePredictive):
         super()._restore(stored)
         self.correlation_limit = float(stored["correlation_limit"])
         self.correlation_ = float(stored["correlation"])
+
+
+def spend_objective(theta: FloatArray, design: FloatArray, spend: Spend) -> Terms:
+    """Log likelihood in theta = (ln p, ln(q-1), ln m, effects on ln m), with `design` = (1, covariates), (n, 1 + k)."""
+    p, excess = np.exp(theta[:2])
+    f, g, H = spend_terms(p, 1.0 + excess, np.append(theta[2] + theta[1] - theta[0], theta[3:]), design, spend)
+    chain = np.eye(theta.size)
+    chain[0, 0], chain[1, 1], chain[2, :2] = p, excess, (-1.0, 1.0)
+    H = chain.T @ H @ chain
+    H[0, 0] += p * g[0]
+    H[1, 1] += excess * g[1]
+    return f, chain.T @ g, H

@@ -144,10 +144,10 @@ def rate_terms(ln_u: float, j: FloatArray) -> tuple[FloatArray, FloatArray, Floa
     return np.log1p(uj), share, share / (1.0 + uj)
 
 
-def coin_terms(logit_phi: FloatArray, ln_s: float, j: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def coin_terms(logit_phi: FloatArray, ln_s: FloatArray, j: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """ln(1 - phi/(1 + s j)): value, gradient in (logit phi, ln s), and second derivatives (phi phi, phi s, s s).
 
-    `logit_phi` and `j` broadcast; the derivatives have a leading axis of 2 and of 3.
+    The arguments broadcast; the derivatives have a leading axis of 2 and of 3.
     """
     phi, stay, sj = expit(logit_phi), expit(-logit_phi), np.exp(ln_s) * j
     survive, whole = stay + sj, 1.0 + sj

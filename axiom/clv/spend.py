@@ -108,10 +108,18 @@ def check_buyers(x: ArrayLike, mean_spend: ArrayLike, weights: ArrayLike | None)
     return Spend(count[buyers], amount[buyers], w[buyers])
 
 
-def spend_terms(p: float, q: float, ln_gamma: float, spend: Spend) -> Terms:
-    """Log likelihood of repeat buyers, gradient and Hessian in (p, q, ln gamma)."""
+def spend_terms(p: float, q: float, effects: FloatArray, design: FloatArray, spend: Spend) -> Terms:
+    """Log likelihood of repeat buyers, gradient and Hessian in (p, q, effects), where ln gamma = design @ effects.
+
+    Args:
+        p: Shape of a purchase.
+        q: Shape of the law of scales.
+        effects: Shape (k,).
+        design: Shape (n, k); a column of ones where all customers have the same gamma.
+        spend: The repeat buyers, n of them.
+    """
     x, w = spend.x, spend.weight
-    ratio = x * spend.mean * np.exp(-ln_gamma)
+    ratio = x * spend.mean * np.exp(-(design @ effects))
     more, less = np.log1p(ratio), np.log1p(1.0 / ratio)
     rest = 1.0 / (1.0 + ratio)
     share = ratio * rest
@@ -121,18 +129,14 @@ def spend_terms(p: float, q: float, ln_gamma: float, spend: Spend) -> Terms:
     buyers, shape = reached[counts], p * counts
     f = -float(buyers @ betaln(shape, q) + w @ (q * more + p * x * less + np.log(spend.mean)))
     common, curve = digamma(shape + q), polygamma(1, shape + q)
-    g = np.array(
-        [
-            -(buyers * counts) @ (digamma(shape) - common) - (w * x) @ less,
-            -buyers @ (digamma(q) - common) - w @ more,
-            w @ (q * share - p * x * rest),
-        ]
-    )
-    H = np.empty((3, 3))
+    slope_p = -(buyers * counts) @ (digamma(shape) - common) - (w * x) @ less
+    slope_q = -buyers @ (digamma(q) - common) - w @ more
+    g = np.concatenate([[slope_p, slope_q], design.T @ (w * (q * share - p * x * rest))])
+    H = np.empty((g.size, g.size))
     H[0, 0] = -(buyers * counts**2) @ (polygamma(1, shape) - curve)
     H[0, 1] = H[1, 0] = (buyers * counts) @ curve
     H[1, 1] = -buyers @ (polygamma(1, q) - curve)
-    H[0, 2] = H[2, 0] = -(w * x) @ rest
-    H[1, 2] = H[2, 1] = w @ share
-    H[2, 2] = -(w * (q + p * x)) @ (share * rest)
+    H[0, 2:] = H[2:, 0] = -design.T @ (w * x * rest)
+    H[1, 2:] = H[2:, 1] = design.T @ (w * share)
+    H[2:, 2:] = -design.T @ ((w * (q + p * x) * share * rest)[:, None] * design)
     return f, g, H
