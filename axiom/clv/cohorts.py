@@ -89,14 +89,12 @@ def fit_cohorts(
     whole = compress(*columns)
     model.fit_sums(lambda theta: model.objective(theta, whole), Totals.of(whole))
     tables = [compress(*(column[which == i] for column in columns)) for i in range(labels.size)]
-    ends = [
-        Optimum(model.theta_, 0.0, model.theta_, np.eye(model.theta_.size), converged=False, n_iter=0)
-    ] * labels.size
+    starts = [model.theta_] * labels.size
     spread, settled = np.full(model.theta_.size, _START_SPREAD), False
     for _ in range(_MOST_ROUNDS):
         prior = GaussianPrior(model.theta_, spread)
         ends = [_climb(model, prior, table, start) for table, start in zip(tables, starts, strict=True)]
-        [end.theta for end in ends]
+        starts = [end.theta for end in ends]
         deviations = [np.square(end.theta - model.theta_) + np.diag(np.linalg.inv(-end.hessian)) for end in ends]
         before, spread = spread, np.sqrt((_LEAST_SPREAD**2 + np.sum(deviations, axis=0)) / (labels.size + 1))
         settled = bool(np.all(np.abs(spread - before) <= _SETTLED * before))
@@ -112,7 +110,7 @@ def _climb(model: TransactionModel, prior: GaussianPrior, table: Table, start: F
 
 def _cohort_model(model: Model, prior: GaussianPrior, table: Table, end: Optimum) -> Model:
     cohort = model.at(end.theta)
-    cohort.theta_covariance_ = np.linalg.inv(-end.hessian)
+    cohort.theta_covariance_ = np.asarray(np.linalg.inv(-end.hessian), dtype=np.float64)
     cohort.log_likelihood_ = end.value - prior.terms(end.theta)[0]
     cohort.converged_, cohort.n_iter_ = end.converged, end.n_iter
     cohort.customers_ = float(table.weight.sum())
