@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,19 +41,12 @@ def build(
     json: JsonFlag = False,
 ) -> None:
     """Build features and labels of every customer at rolling cut-offs, and audit them for leakage."""
-    pass
     from axiom.pipelines.build import build as run
 
     request = _request(as_of, every, back, horizon, feature_file, cancel)
     with workspace() as ws:
-        report = run(ws, request)
-        verdict = audit_features(ws, request) if audited else None
-    lines = _build_lines(report)
-    if verdict is not None:
-        lines += ["", *verdict.lines()[-3:], "  every feature: axiom audit"]
-    emit({"build": report, "audit": verdict.to_dict() if verdict else None}, as_json=json, lines=lines)
-    if verdict is not None:
-        verdict.require()
+        report = run(ws, replace(request, audit=audited))
+    emit(report, as_json=json, lines=[*_build_lines(report), *(f"  {line}" for line in report.audit)])
 
 
 def audit(
@@ -66,10 +60,10 @@ def audit(
 
     Exit code 1 when a feature changes with the future.
     """
-    from axiom.pipelines.audit import audit_features  # type: ignore
+    from axiom.pipelines.build import audit as run
 
     with workspace() as ws:
-        verdict = audit_features(ws, _request(as_of, every, back, None, feature_file, None))
+        verdict = run(ws, _request(as_of, every, back, None, feature_file, None))
     emit(verdict.to_dict(), as_json=json, lines=verdict.lines())
     verdict.require()
 

@@ -115,6 +115,8 @@ def _connect(settings: Settings) -> None:
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": False}
     if not address:
         options |= {"num_cpus": settings.num_cpus, "include_dashboard": False}
+    # Ray tells on every start that a local cluster checks a token, which is as it should be.
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     try:
         ray.init(address=address or "local", **options)
     except (ConnectionError, ValueError, RuntimeError) as error:

@@ -77,9 +77,10 @@ class AuditReport:
         ]
         widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
         text = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return [*text, "", *self._summary()]
+        return [*text, "", *self.summary()]
 
-    def _summary(self) -> list[str]:
+    def summary(self) -> list[str]:
+        """Three lines: the proof, how many features are ok, and which to look at."""
         count = {verdict: sum(f.verdict == verdict for f in self.features) for verdict in ("ok", "warn", "fail")}
         warned = ", ".join(f.feature for f in self.features if f.verdict == "warn")
         futures = ", ".join(FUTURES)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from axiom.engine import open_engine
 from axiom.errors import BadInputError, MisuseError, NotFoundError
+from axiom.features.audit import audit_bucket, audited_buckets
+from axiom.features.audit_report import audit_report
 from axiom.features.build import BuildJob, build_bucket
 from axiom.features.defaults import common_event_types, default_feature_set
 from axiom.features.labels import LabelSpec, data_end
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from axiom.engine import Engine
+    from axiom.features.audit_report import AuditReport
     from axiom.features.definitions import FeatureSet
     from axiom.lake import Manifest, Snapshot
     from axiom.pipelines.workspace import Workspace
@@ -44,6 +48,7 @@ class BuildRequest:
         definitions: a feature set as it is, instead of a file: what a registered model was trained on.
         cancel_types: event types that end a contract.
         labels: whether labels are built as well.
+        audit: whether features that feel the future are refused before they become visible.
     """
 
     as_of: datetime | None = None
@@ -54,6 +59,7 @@ class BuildRequest:
     definitions: FeatureSet | None = None
     cancel_types: tuple[str, ...] = ("cancel",)
     labels: bool = True
+    audit: bool = True
 
     def __post_init__(self) -> None:
         if self.every < 1 or self.back < 0:
@@ -75,6 +81,7 @@ class BuildReport:
         columns: number of declared feature columns.
         rows: customers over all cut-offs.
         already: whether both datasets were there before.
+        audit: what the leakage audit said, in lines for people; empty where none was made.
         seconds: wall time without the start of the engine.
         engine_seconds: wall time that the engine took to start.
     """
@@ -87,6 +94,7 @@ class BuildReport:
     columns: int
     rows: int
     already: bool
+    audit: tuple[str, ...] = ()
     seconds: float = field(default=0.0, compare=False)
     engine_seconds: float = field(default=0.0, compare=False)
 
@@ -103,7 +111,18 @@ def build(ws: Workspace, request: BuildRequest) -> BuildReport:
     existing = job.features_writer().committed(), job.labels_writer().committed() if job.labels else None
     if existing[0] is not None and (existing[1] is not None or job.labels is None):
         return _report(job, existing[0], already=True)
-    return _run(ws, job)
+    return _run(ws, job, audited=request.audit)
+
+
+def audit(ws: Workspace, request: BuildRequest) -> AuditReport:
+    """Audit the features of a request for leakage: a line per feature, and proof by altering the future.
+
+    Builds nothing. `AuditReport.require` raises QualityError where a feature feels the future.
+    """
+    job = plan_job(ws, request)
+    buckets = audited_buckets(job)
+    with open_engine(ws.settings) as engine, progress("audit", total=len(buckets)) as bar:
+        return audit_report(job.plan, engine.map_buckets(partial(audit_bucket, job), buckets, on_done=bar.advance))
 
 
 def plan_job(ws: Workspace, request: BuildRequest) -> BuildJob:
@@ -196,7 +215,7 @@ def _end(snapshots: Mapping[str, Snapshot], entity: str) -> int | None:
     return data_end(snapshots[entity].max_ts) if entity in snapshots else None
 
 
-def _run(ws: Workspace, job: BuildJob) -> BuildReport:
+def _run(ws: Workspace, job: BuildJob, *, audited: bool) -> BuildReport:
     buckets = range(ws.lake.buckets)
     params: dict[str, Any] = {"as_ofs": list(job.as_ofs), "feature_set": job.plan.feature_set.version}
     key = f"{job.features_id}+{job.labels_id if job.labels else ''}"
@@ -213,11 +232,19 @@ def _run(ws: Workspace, job: BuildJob) -> BuildReport:
             bar.advance()
 
         built = engine.map_buckets(partial(build_bucket, job), buckets, on_done=on_done)
+        told = _audited(job, engine) if audited else ()
         if job.labels is not None:
             job.labels_writer().commit(one.labels for one in built if one.labels is not None)
-        manifest = job.features_writer().commit(one.features for one in built)
+        manifest = job.features_writer().commit((one.features for one in built), audit=list(told))
         attempt.result.update(features=job.features_id, rows=manifest.rows)
     return _report(job, manifest, already=False, seconds=time.perf_counter() - ready, engine_seconds=ready - started)
+
+
+def _audited(job: BuildJob, engine: Engine) -> tuple[str, ...]:
+    """The verdict in lines; QualityError where a feature feels the future, before any reader can see it."""
+    report = audit_report(job.plan, engine.map_buckets(partial(audit_bucket, job), audited_buckets(job)))
+    report.require()
+    return tuple(report.summary())
 
 
 def _report(
@@ -232,6 +259,7 @@ def _report(
         columns=len(job.plan.columns),
         rows=manifest.rows,
         already=already,
+        audit=tuple(manifest.properties.get("audit", ())),
         seconds=seconds,
         engine_seconds=engine_seconds,
     )
