@@ -21,8 +21,9 @@ Operator = Literal["in", "not_in", "lt", "le", "gt", "ge"]
 BASE_COLUMNS = ("customer_id", "as_of", "x", "t_x", "T", "mean_spend", "lifecycle")
 """Columns that every feature row has, before the declared ones."""
 
-# SQL does not tell `t` from `T`.
-_RESERVED = frozenset(name.lower() for name in BASE_COLUMNS)
+RESERVED = frozenset(name.lower() for name in BASE_COLUMNS)
+"""Names that no feature can have; in lower case, because SQL does not tell `t` from `T`."""
+
 _PREFIX = {"transactions": "txn", "events": "evt", "customers": "cus"}
 
 
@@ -154,7 +155,7 @@ class FeatureSet:
         check_lifecycle(self.lifecycle)
         taken: dict[str, Output] = {}
         for output in self.outputs:
-            if output.name in _RESERVED or output.name in taken:
+            if output.name in RESERVED or output.name in taken:
                 raise MisuseError(
                     f"two features make the column {output.name!r}", hint="give one of them a `name` of its own"
                 )

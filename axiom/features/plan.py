@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from axiom.contracts import ENTITIES
-from axiom.errors import BadInputError
+from axiom.errors import BadInputError, MisuseError
+from axiom.features.definitions import RESERVED
 from axiom.features.kinds import DERIVED_COLUMNS, VALUE_KINDS
 from axiom.features.user_sql import describe_query, tables_of
+from axiom.features.validation import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,7 +90,9 @@ def compile_plan(feature_set: FeatureSet, schema: Mapping[str, Mapping[str, str]
 
 def _columns_of(feature: Feature, holds: Mapping[str, Mapping[str, str]]) -> Iterator[Column]:
     if feature.kind == "sql":
-        yield from (Column(name, kind, feature, None) for name, kind in describe_query(feature, holds))
+        for name, kind in describe_query(feature, holds):
+            _check_own_name(feature, name)
+            yield Column(name, kind, feature, None)
         return
     if feature.kind == "attribute":
         wanted: tuple[ValueType, ...] = ("number", "text") if feature.method == "value" else ("time",)
@@ -104,6 +108,16 @@ def _columns_of(feature: Feature, holds: Mapping[str, Mapping[str, str]]) -> Ite
     for condition in feature.where:
         _check_condition(feature, condition, holds)
     yield from (_column(output, "number") for output in feature.outputs)
+
+
+def _check_own_name(feature: Feature, name: str) -> None:
+    if name in RESERVED:
+        raise MisuseError(f"feature {feature.name} makes the column {name!r}, which every row has", hint="rename it")
+    if not NAME.fullmatch(name):
+        raise MisuseError(
+            f"feature {feature.name}: the column {name!r} is not made of a-z, 0-9 and _, starting with a letter",
+            hint="give it a plain name with AS",
+        )
 
 
 def _column(output: Output, kind: OutputType) -> Column:

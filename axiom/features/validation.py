@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 OPERATORS = ("in", "not_in", "lt", "le", "gt", "ge")
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+NAME = re.compile(r"[a-z][a-z0-9_]*")
 _MAX_DAYS = 36_500
 _TWO_WEEKS = 14
 _MAX_STAGES = 20
@@ -43,7 +43,7 @@ def check_feature(feature: Feature) -> None:
     _check_trend(feature)
     _check_activation(feature)
     for output in feature.outputs:
-        if not _NAME.fullmatch(output.name):
+        if not NAME.fullmatch(output.name):
             raise MisuseError(
                 f"name: {output.name!r} is not made of a-z, 0-9 and _, starting with a letter",
                 hint="give the feature a plain `name`",

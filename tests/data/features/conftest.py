@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from axiom.features.definitions import Cohort, Feature, FeatureSet, Filter
+    from axiom.lake import Lake
 
 DAY = 86_400_000_000
 HOUR = DAY // 24
@@ -403,8 +405,36 @@ def distinct_versions(entity: str, rows: list[Row]) -> list[Row]:
     return kept
 
 
+def write_lake(root: Path, tables: dict[str, pa.Table], buckets: int = 4, batch: str = "b1") -> Lake:
+    """A lake that holds the tables as one batch."""
+    from axiom.lake import FileEntry, Lake, Manifest, Storage, buckets_of_column
+
+    lake = Lake.create(Storage(str(root)), buckets=buckets, currency="EUR")
+    for entity, table in tables.items():
+        if not table.num_rows:
+            continue
+        silver, files = lake.silver(entity), []
+        of_row = buckets_of_column(table["customer_id"], buckets)
+        text = table.set_column(0, "customer_id", table["customer_id"].cast(pa.string()))
+        if "event_type" in text.column_names:
+            place = text.schema.get_field_index("event_type")
+            text = text.set_column(place, "event_type", text["event_type"].cast(pa.string()))
+        for bucket in range(buckets):
+            part = text.filter(pa.array(of_row == bucket))
+            if part.num_rows:
+                path = silver.part(batch, bucket)
+                size, digest = lake.storage.write_parquet(path, part)
+                times = [ts for ts in part[TIME[entity]].cast(pa.int64()).to_pylist() if ts is not None]
+                files.append(FileEntry(path, part.num_rows, size, digest, bucket, min(times), max(times)))
+        schema = {field.name: str(field.type) for field in text.schema}
+        silver.commit(Manifest(f"silver/{entity}", batch, schema, tuple(files)))
+    return lake
+
+
 class Oracle:
     """What the tests of this folder share."""
+
+    lake = staticmethod(write_lake)
 
     companies = staticmethod(companies)
     features = staticmethod(oracle_features)
