@@ -19,7 +19,7 @@ from axiom.training.fits import FINAL, Fitted, FitWork, Job
 from axiom.training.guards import check_slice, check_unique
 from axiom.training.judge import choose_threshold
 from axiom.training.options import ChurnOptions
-from axiom.training.selection import fold_loss, select
+from axiom.training.selection import fold_loss, model_loss, select
 from axiom.training.splits import Fold, TemporalSplit, day, temporal_split
 from axiom.training.weights import check_values
 
@@ -145,7 +145,7 @@ def _conclude(
     for done in fitted:
         if done.job.fold != FINAL:
             name = done.job.fold.removeprefix("fold ")
-            losses[done.job.model][name] = fold_loss(y[plan.folds[name][1]], done.p[_VALIDATE])
+            losses[done.job.model][name] = model_loss(y[plan.folds[name][1]], done.p[_VALIDATE], options.calibration)
         else:
             judged[done.job.model] = _calibrated(table, plan, done, options)
     for name, p in baselines.items():

@@ -10,19 +10,21 @@ import numpy as np
 
 from axiom.maths.intervals import MetricValue, normal_interval
 from axiom.maths.metrics import log_losses
+from axiom.training.calibrate import cross_fitted
 from axiom.training.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from axiom.maths.arrays import BoolArray, FloatArray
+    from axiom.training.options import Calibration
 
 RULE = (
-    "lowest mean log loss over the folds; a simpler model is preferred when its loss is within one standard error of "
-    "the difference to the lowest"
+    "lowest mean log loss over the folds, of probabilities calibrated across the rows of each fold; a simpler model is "
+    "preferred when its loss is within one standard error of the difference to the lowest"
 )
 NO_RULE = "nothing to compare on before the holdout: the simplest model that was asked for"
-_FLOOR = 1e-4  # uncalibrated votes of 0 and 1 would otherwise decide by a handful of rows
+_FLOOR = 1e-4  # votes of 0 and 1 would otherwise decide by a handful of rows
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,14 @@ class Selection:
 def fold_loss(y: BoolArray, p: FloatArray) -> FloatArray:
     """Log loss of each row of a fold, shape (n,); p is kept 1e-4 away from 0 and 1."""
     return log_losses(y, np.clip(p, _FLOOR, 1 - _FLOOR))
+
+
+def model_loss(y: BoolArray, p: FloatArray, calibration: Calibration) -> FloatArray:
+    """Log loss of each row of a fold as the model would be used: calibrated, unless no calibration was asked for.
+
+    By cross-fitted Platt scaling, so that a model is not judged by a bias that its calibration takes away.
+    """
+    return fold_loss(y, p if calibration == "none" else cross_fitted(y, p, "platt"))
 
 
 def select(models: tuple[str, ...], losses: Mapping[str, Mapping[str, FloatArray]], level: float) -> Selection:

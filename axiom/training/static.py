@@ -12,13 +12,13 @@ from axiom.engine import InlineEngine
 from axiom.errors import BadInputError, MisuseError, NotFoundError
 from axiom.training.assemble import Judged, assemble
 from axiom.training.baselines import BASE_RATE
-from axiom.training.calibrate import fit_calibrator
+from axiom.training.calibrate import cross_fitted, fit_calibrator, stratified_folds
 from axiom.training.catalogue import resolve
 from axiom.training.fits import FINAL, Fitted, FitWork, Job
 from axiom.training.guards import check_slice
 from axiom.training.judge import choose_threshold
 from axiom.training.options import ChurnOptions
-from axiom.training.selection import fold_loss, select
+from axiom.training.selection import fold_loss, model_loss, select
 from axiom.training.table import ChurnTable
 from axiom.training.weights import check_values
 
@@ -117,7 +117,7 @@ def train_static(
     if on_plan is not None:
         on_plan(len(jobs))
     fitted = (engine or InlineEngine()).map_tasks(FitWork(table, options), jobs, on_done=on_done)
-    unseen, losses = _out_of_fold(y, fitted, options.models)
+    unseen, losses = _out_of_fold(y, fitted, options)
     rate = float(y.mean())
     losses[BASE_RATE] = {f"fold {k + 1}": fold_loss(y[fold], np.full(len(fold), rate)) for k, fold in enumerate(folds)}
     judged = {BASE_RATE: Judged.baseline(np.full(len(y), rate), rate)}
@@ -138,35 +138,23 @@ def train_static(
     )
 
 
-def stratified_folds(y: BoolArray, count: int, seed: int) -> list[IntArray]:
-    """Rows of each fold, ascending; each class is dealt out evenly in random order."""
-    rng = np.random.default_rng(seed)
-    fold = np.empty(len(y), dtype=np.int64)
-    for rows in (np.flatnonzero(y), np.flatnonzero(~y)):
-        fold[rng.permutation(rows)] = np.arange(len(rows)) % count
-    return [np.flatnonzero(fold == k) for k in range(count)]
-
-
 def _out_of_fold(
-    y: BoolArray, fitted: list[Fitted], models: tuple[str, ...]
+    y: BoolArray, fitted: list[Fitted], options: ChurnOptions
 ) -> tuple[dict[str, FloatArray], dict[str, dict[str, FloatArray]]]:
-    p = {model: np.empty(len(y)) for model in models}
-    losses: dict[str, dict[str, FloatArray]] = {model: {} for model in models}
+    p = {model: np.empty(len(y)) for model in options.models}
+    losses: dict[str, dict[str, FloatArray]] = {model: {} for model in options.models}
     for done in fitted:
         if done.job.fold != FINAL:
             rows = done.job.predict["validate"]
             p[done.job.model][rows] = done.p["validate"]
-            losses[done.job.model][done.job.fold] = fold_loss(y[rows], done.p["validate"])
+            losses[done.job.model][done.job.fold] = model_loss(y[rows], done.p["validate"], options.calibration)
     return p, losses
 
 
 def _calibrated(table: ChurnTable, done: Fitted, p: FloatArray, folds: list[IntArray], options: ChurnOptions) -> Judged:
     y = table.churned
     calibrator, notes = fit_calibrator(y, p, options.calibration)
-    crossed = np.empty(len(y))
-    for fold in folds:
-        rest = np.setdiff1d(np.arange(len(y)), fold)
-        crossed[fold] = fit_calibrator(y[rest], p[rest], _METHOD[calibrator.kind])[0].predict(p[fold])
+    crossed = cross_fitted(y, p, _METHOD[calibrator.kind], folds)
     threshold, why = choose_threshold(y, crossed, table.value, options.costs, judged=True)
     why = why.replace("on the calibration slice", "on out-of-fold predictions")
     return Judged(crossed, threshold, why, done.model, calibrator, (*done.warnings, *notes))

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from axiom.errors import BadInputError, MisuseError, NotFoundError
+from axiom.training.calibrate import stratified_folds
 from axiom.training.options import ChurnOptions
-from axiom.training.static import NO_TIMES, read_static, stratified_folds, train_static
+from axiom.training.static import NO_TIMES, read_static, train_static
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from axiom.engine import InlineEngine
 from axiom.errors import BadInputError, CorruptError, MisuseError
 from axiom.maths.profit import RetentionCosts
+from axiom.training.catalogue import estimator
 from axiom.training.churn import train_churn
 from axiom.training.churn_model import ChurnModel
 from axiom.training.options import ChurnOptions
-from axiom.training.selection import NO_RULE, RULE, select
+from axiom.training.selection import NO_RULE, RULE, model_loss, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -286,6 +287,17 @@ def test_each_calibration_can_be_asked_for(table: ChurnTable, horizon: timedelta
         model = train_churn(table, horizon, options).model
         assert model.calibrator.kind == given_kind
         assert ChurnModel.from_files(model.to_files()).calibrator == model.calibrator
+
+
+def test_a_model_is_compared_as_it_would_be_used(company: Callable[..., ChurnTable]) -> None:
+    table = company(customers=2000, cutoffs=1, seed=15)
+    sharp = estimator("logistic").fit(table).predict_proba(table.X)
+    odds = (sharp / (1 - sharp)) ** 4  # ranks as well, but is far too sure
+    overconfident = odds / (1 + odds)
+    raw = model_loss(table.churned, overconfident, "none").mean()
+    honest = model_loss(table.churned, overconfident, "auto").mean()
+    assert raw > honest + 0.2
+    assert honest == pytest.approx(model_loss(table.churned, sharp, "auto").mean(), abs=0.005)
 
 
 def test_a_near_tie_goes_to_the_simpler_model_and_a_clear_gap_does_not() -> None:
