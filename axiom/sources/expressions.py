@@ -108,7 +108,7 @@ class Sql:
         try:
             return self.select(schema.empty_table(), value=expression).schema.field("value").type
         except BadInputError as error:
-            raise MisuseError(error.message, hint="cast(column as double) changes a column's type") from error
+            raise MisuseError(error.message, hint="try_cast(column as double) reads text as a number") from error
 
     def _parse(self, expression: str) -> dict[str, Any]:
         # In brackets, so that nothing but one expression can parse; the newline ends a trailing comment.

@@ -6,6 +6,7 @@ import glob
 import gzip
 import hashlib
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -56,12 +57,17 @@ class InputFile:
         except OSError as error:
             raise UnavailableError(f"cannot read {self.label}: {error}") from error
 
-    def open_plain(self) -> IO[bytes]:
+    @contextmanager
+    def open_plain(self) -> Iterator[IO[bytes]]:
         """Its bytes, uncompressed where it is gzipped."""
-        raw = self.open_raw()
-        packed = raw.read(2) == _GZIP
-        raw.seek(0)
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if packed else raw
+        with self.open_raw() as raw:
+            packed = raw.read(2) == _GZIP
+            raw.seek(0)
+            if not packed:
+                yield raw
+                return
+            with gzip.GzipFile(fileobj=raw) as unpacked:
+                yield cast("IO[bytes]", unpacked)
 
     def starts_with(self, magic: bytes) -> bool:
         """Whether these are its first bytes."""

@@ -151,7 +151,9 @@ def _check_targets(mapping: Mapping[str, str], entity: Entity, silver_columns: I
         if canonical is not None and canonical.required and not text:
             raise MisuseError(f"{target} is required and cannot be left out", hint=f"--map {target}=COLUMN")
         if canonical is None and not text:
-            raise MisuseError(f"--map {target}= leaves out a column that {entity.name} does not have")
+            raise MisuseError(
+                f"--map {target}= leaves out a column that {entity.name} does not have", hint=f"--map {target}=COLUMN"
+            )
 
 
 def _given(target: str, text: str, incoming: Incoming) -> MappedColumn:

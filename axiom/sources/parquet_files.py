@@ -64,11 +64,12 @@ class ParquetFiles:
         """The first rows."""
         import pyarrow as pa
 
+        empty = self.schema.empty_table()  # first of all, so that files of different form are found
         if self.rows == 0:
             raise BadInputError(f"{', '.join(self.parts)}: no row", hint="the file has columns, but nothing in them")
         batches = self._open(self.files[0]).iter_batches(SAMPLE_ROWS)
         first = next(iter(batches), None)
-        return self.schema.empty_table() if first is None else pa.Table.from_batches([first])
+        return empty if first is None else pa.Table.from_batches([first])
 
     def fingerprint(self) -> str:
         """SHA-256 over the files' bytes."""

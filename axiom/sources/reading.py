@@ -139,7 +139,7 @@ class Reading:
         if self.rows_in == 0:
             self._check_empty()
             return
-        if self.mapping.has("amount") and self.amounts == 0 and self.dropped.total() < self.rows_in:
+        if self.mapping.has("amount") and self.amounts == 0 and self.dropped.total() < self.numbers.total:
             raise self._no_amount()
         if self.spill.rows == 0 and not self.nothing_since:
             raise self._nothing_left()

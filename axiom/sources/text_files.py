@@ -88,19 +88,32 @@ class TextFiles:
 
     @cached_property
     def _sample(self) -> pa.Table:
+        for part in range(len(self.files)):
+            table = self._head(part)
+            if table.num_rows:
+                return table
+        raise BadInputError(f"{', '.join(self.parts)} has a header but no row")
+
+    def _head(self, part: int) -> pa.Table:
         import pyarrow as pa
 
-        with self.files[0].open_plain() as stream:
-            head = stream.read(_BLOCK >> 3)
+        schema = self.schema
+        try:
+            with self.files[part].open_plain() as stream:
+                head = stream.read(_BLOCK >> 3)
+            codecs.getincrementaldecoder(self.source.encoding)().decode(head)
+        except (UnicodeError, EOFError, OSError):
+            check_encoding(self.files[part], self.source.encoding)  # says where
+            raise
         # A cut in the middle of a row would look like a malformed one.
         whole = len(head) < _BLOCK >> 3
-        chunks = list(
-            self._read_one(io.BytesIO(head if whole else head[: head.rfind(b"\n") + 1]), 0, ragged_end=not whole)
-        )
-        rows = [chunk.rows for chunk in chunks if chunk.rows.num_rows]
-        table = pa.Table.from_batches(rows, schema=self.schema).slice(0, SAMPLE_ROWS)
-        if table.num_rows == 0 and len(self.files) == 1 and not any(chunk.malformed for chunk in chunks):
-            raise BadInputError(f"{self.files[0].label} has a header but no row")
+        complete = head if whole else head[: head.rfind(b"\n") + 1]
+        chunks = list(self._read_one(io.BytesIO(complete), part, ragged_end=not whole))
+        table = pa.Table.from_batches([chunk.rows for chunk in chunks], schema=schema).slice(0, SAMPLE_ROWS)
+        malformed = [line for chunk in chunks for line in chunk.malformed]
+        if table.num_rows == 0 and (malformed or not whole):
+            reason = malformed[0].reason if malformed else "the first row never ends"
+            raise _unparsable(self.files[part], f"row 1 {reason}" if malformed else reason)
         return table
 
     def sample(self) -> pa.Table:
@@ -161,7 +174,7 @@ class TextFiles:
         except pa.ArrowInvalid as error:
             if ragged_end or str(error).startswith("Empty CSV file"):
                 return
-            raise _unparsable(self.files[part], error) from error
+            raise _unparsable(self.files[part], str(error).splitlines()[0][:200]) from error
 
 
 def plain(stream: IO[bytes], dialect: Dialect) -> io.BufferedReader:
@@ -220,8 +233,7 @@ def _tabbed(text: Iterator[bytes]) -> Iterator[bytes]:
         yield b"\t".join(fields) + b"\n"
 
 
-def _unparsable(file: InputFile, error: Exception) -> BadInputError:
+def _unparsable(file: InputFile, reason: str) -> BadInputError:
     return BadInputError(
-        f"{file.label} cannot be read as CSV: {str(error).splitlines()[0][:200]}",
-        hint="a quote that is never closed, or the wrong --delimiter",
+        f"{file.label} cannot be read as CSV: {reason}", hint="a quote that is never closed, or the wrong --delimiter"
     )
