@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from axiom.errors import MisuseError
@@ -23,9 +24,14 @@ def candidate(name: str, **params: Any) -> Candidate:
     Raises:
         MisuseError: an unknown name, an unknown parameter, or a value out of its range.
     """
-    make = _makers().get(name)
-    if make is None:
-        raise MisuseError(f"unknown CLV model {name!r}", hint=f"one of {', '.join(candidate_names())}")
+    # The challengers bring learning libraries with them: they are loaded when one of them is asked for.
+    if name in PURCHASE_MODELS:
+        make: Callable[..., Candidate] = partial(Probabilistic, name)
+    else:
+        challengers = _challengers()
+        if name not in challengers:
+            raise MisuseError(f"unknown CLV model {name!r}", hint=f"one of {', '.join(candidate_names())}")
+        make = challengers[name]
     try:
         return make(**params)
     except (TypeError, ValueError) as error:
@@ -34,14 +40,7 @@ def candidate(name: str, **params: Any) -> Candidate:
 
 def candidate_names() -> tuple[str, ...]:
     """Every name, simplest first."""
-    return tuple(sorted(_makers(), key=lambda name: (candidate(name).rank, name)))
-
-
-def _makers() -> dict[str, Callable[..., Candidate]]:
-    def probabilistic(name: str) -> Callable[..., Candidate]:
-        return lambda **params: Probabilistic(name, **params)
-
-    return {name: probabilistic(name) for name in PURCHASE_MODELS} | _challengers()
+    return tuple(sorted((*PURCHASE_MODELS, *_challengers()), key=lambda name: (candidate(name).rank, name)))
 
 
 def _challengers() -> dict[str, Callable[..., Candidate]]:
