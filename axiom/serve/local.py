@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from axiom.settings import Settings
 
+APPLICATION = "predict"
 # Read by Ray when its node starts. The defaults of Ray Serve reach a twentieth of this throughput on a small machine.
 FAST_INGRESS = {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
@@ -45,12 +47,25 @@ def serving(settings: Settings, *, host: str = "127.0.0.1", port: int = 8000) ->
 
     newest(settings)  # said here, where a person reads it, rather than in a replica's log
     overrides = {"home": str(settings.home), "lake_uri": settings.lake_uri, "database_url": settings.database_url}
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     serve.start(http_options={"host": host, "port": port}, logging_config={"log_level": "WARNING"})
     try:
-        serve.run(application({name: value for name, value in overrides.items() if value}), route_prefix="/api/predict")
+        deployed = application({name: value for name, value in overrides.items() if value})
+        serve.run(deployed, name=APPLICATION, route_prefix="/api/predict")
         yield f"http://{host}:{port}"
     finally:
-        serve.shutdown()
+        _stop()
+
+
+def _stop() -> None:
+    """Take the application away; a Ray that this process started goes with it."""
+    import ray
+    from ray import serve
+
+    if os.environ.get("RAY_ADDRESS"):
+        serve.delete(APPLICATION)
+    else:
+        ray.shutdown()  # at once; a graceful end of Serve waits half a minute for nobody
 
 
 def run_until_interrupted(settings: Settings, *, host: str, port: int) -> None:
