@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _MAX_LEVELS = 30
 _MIN_LEVEL_ROWS = 5
 _SKEWED = 1.0
+_BEYOND = 0.5  # company data grow older between training and use, so some extrapolation has to be allowed
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +84,8 @@ def learn_encoder(X: pa.Table, *, impute: bool, scale: bool) -> tuple[Encoder, F
     Args:
         X: features of the training rows.
         impute: fill a missing value with the median; else the model gets NaN where training had missing values too.
-        scale: centre on the mean, divide by the standard deviation, asinh for heavy tails, and hold values within the
-            range of the training rows: what a linear model or a network would make of a value beyond it is invention.
+        scale: centre on the mean, divide by the standard deviation, asinh for heavy tails, and hold values within one
+            and a half ranges of the training rows: far beyond, what a linear model or a network says is invention.
 
     Returns:
         The encoder, the raw matrix (n, p) of the training rows, and the warnings.
@@ -109,6 +110,7 @@ def learn_encoder(X: pa.Table, *, impute: bool, scale: bool) -> tuple[Encoder, F
     low, high = np.full(len(numeric), -np.inf), np.full(len(numeric), np.inf)
     if scale and len(numeric):
         low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+        low, high = low - _BEYOND * (high - low), high + _BEYOND * (high - low)
         filled = np.where(missing, fill, values)
         flat = squash == 0
         filled = np.where(flat, filled, np.arcsinh(filled / np.where(flat, 1.0, squash)))

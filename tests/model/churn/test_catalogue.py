@@ -301,10 +301,11 @@ def test_a_value_that_is_always_the_same_where_it_is_there_counts_by_its_absence
     assert "flag" not in model.encoder.names
 
 
-def test_a_value_beyond_the_training_range_counts_as_its_end(training: ChurnTable) -> None:
+def test_a_value_far_beyond_the_training_range_counts_as_half_a_range_beyond(training: ChurnTable) -> None:
     model = estimator("logistic").fit(training)
     row = {name: values[0] for name, values in training.X.to_pydict().items()}
-    longest = float(np.max(training.X.column("days_idle").to_numpy()))
+    known = training.X.column("days_idle").to_numpy()
+    longest = float(known.max() + 0.5 * (known.max() - known.min()))
     score, vector = model.compile(), model.encoder.layout.vector
     assert score(vector({**row, "days_idle": 50 * longest})) == score(vector({**row, "days_idle": longest}))
     assert score(vector({**row, "days_idle": longest})) > score(vector({**row, "days_idle": longest / 2}))
