@@ -132,7 +132,11 @@ def _total(frame: Frame, feature: Feature, window: int, lag: int) -> FloatArray:
 def _weekly_slope(totals: list[FloatArray]) -> FloatArray:
     """Least-squares slope of equally spaced totals, oldest first, per week."""
     weeks = np.arange(len(totals)) - (len(totals) - 1) / 2
-    return np.tensordot(weeks / (weeks @ weeks), np.stack(totals), axes=1)
+    slope = np.zeros(totals[0].shape)
+    # Not a matrix product: BLAS rounds by the size of the block, and a customer's slope must not depend on the others.
+    for weight, total in zip(weeks / (weeks @ weeks), totals, strict=True):
+        slope += weight * total
+    return slope
 
 
 def _seasonality(frame: Frame, feature: Feature, window: int | None) -> FloatArray:
