@@ -48,8 +48,9 @@ def open_source(
 
     with open_external(request.source.url) as external:
         rows = SqlRows(external, request.source, request.watermark, since)
-        if request.watermark:
+        if request.watermark and rows.sample().num_rows:
             _check_watermark(rows, request.watermark)
+        rows.check_not_empty()
         yield rows
 
 

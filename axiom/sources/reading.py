@@ -136,9 +136,8 @@ class Reading:
         Raises:
             BadInputError: no row, no amount, or no row that is neither dropped nor refused.
         """
-        if self.rows_in == 0:
-            self._check_empty()
-            return
+        if self.rows_in == 0 and not self.nothing_since:
+            raise BadInputError(f"{', '.join(self.incoming.parts)} holds no row")
         if self.mapping.has("amount") and self.amounts == 0 and self.dropped.total() < self.numbers.total:
             raise self._no_amount()
         if self.spill.rows == 0 and not self.nothing_since:
@@ -149,17 +148,6 @@ class Reading:
         """Whether an incremental read saw nothing newer than the last one."""
         since = self.incoming.since if isinstance(self.incoming, SqlRows) else None
         return since is not None and (self.newest is None or self.newest == since)
-
-    def _check_empty(self) -> None:
-        if not isinstance(self.incoming, SqlRows) or self.incoming.since is None:
-            raise BadInputError(f"{', '.join(self.incoming.parts)} holds no row")
-        highest, since = self.incoming.highest(), self.incoming.since
-        if highest is None or highest < since:
-            raise BadInputError(
-                f"watermark {self.request.watermark} went back: the lake has seen {since}, "
-                f"the source holds up to {'nothing' if highest is None else highest}",
-                hint="was the table restored or emptied? --full reads everything again, and adds only what is new",
-            )
 
     def _no_amount(self) -> BadInputError:
         expression = next(column.expression for column in self.mapping.columns if column.target == "amount")

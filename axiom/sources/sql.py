@@ -133,11 +133,23 @@ class SqlRows:
         """None: rows become Parquet."""
         return ()
 
-    def highest(self) -> Any:
-        """The greatest watermark that the source holds now; None where it is empty."""
-        return self.external.highest(
-            column_named(self.watermark, self.schema.names), table=self.source.table, query=self.source.query
-        )
+    def check_not_empty(self) -> None:
+        """Refuse a source without rows, and one whose watermark is behind what the lake has seen.
+
+        Raises:
+            BadInputError: there is nothing to read, and not because nothing is new.
+        """
+        if self.since is None:
+            if not self._head:
+                raise BadInputError(f"{self.parts[0]} holds no row")
+            return
+        highest = self.external.highest(column_named(self.watermark, self.schema.names), *self._table)
+        if highest is None or highest < self.since:
+            raise BadInputError(
+                f"watermark {self.watermark} went back: the lake has seen {self.since}, "
+                f"the source holds up to {'nothing' if highest is None else highest}",
+                hint="was the table restored or emptied? --full reads everything again, and adds only what is new",
+            )
 
     def _batch(self, rows: Sequence[tuple[Any, ...]]) -> pa.RecordBatch:
         import pyarrow as pa
