@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 Running: TypeAlias = "tuple[Attempt, Engine, Callable[[int], None], Callable[[], None]]"
 FEATURES_FILE = "feature_set.json"
+TRAINED_ON_FILE = "trained_on.json"
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def train_churn(
             on_plan=on_plan,
             on_done=on_done,
         )
-        files = {**result.files, **_feature_set_file(features)}
+        files = {**result.files, **_feature_set_file(features), **_trained_on_file(rows.definition, built)}
         version = _register(ws, request.name or "churn", result.card, built, files)
         attempt.result["model"] = version.ref
     warnings = (*notes, *(f"{count:,} rows left out: {why}" for why, count in rows.left_out.items()))
@@ -141,7 +142,8 @@ def train_clv(ws: Workspace, request: TrainRequest, *, options: ClvOptions | Non
             on_plan=on_plan,
             on_done=on_done,
         )
-        files = {**result.files, **_feature_set_file(ws.lake.dataset("features", built.features_id))}
+        definitions = _feature_set_file(ws.lake.dataset("features", built.features_id))
+        files = {**result.files, **definitions, **_trained_on_file(None, built, today)}
         version = _register(ws, request.name or "clv", result.card, built, files)
         attempt.result["model"] = version.ref
     texts = {"report.json": _json(result.report), "report.md": training_markdown(result.report).encode()}
@@ -226,6 +228,33 @@ def feature_set_in(files: Mapping[str, bytes]) -> FeatureSet | None:
     return None if stored is None else FeatureSet.from_dict(json.loads(stored))
 
 
+@dataclass(frozen=True)
+class TrainedOn:
+    """Where a registered model comes from; its artefact says so itself.
+
+    Attributes:
+        features: ids of the features datasets.
+        labels: ids of the labels datasets.
+        definition: what churn means in it; None for a CLV model.
+    """
+
+    features: tuple[str, ...]
+    labels: tuple[str, ...]
+    definition: ChurnDefinition | None = None
+
+
+def trained_on_in(files: Mapping[str, bytes]) -> TrainedOn | None:
+    """What a registered model was trained on; None where its artefact does not say."""
+    from axiom.training.definition import ChurnDefinition
+
+    stored = files.get(TRAINED_ON_FILE)
+    if stored is None:
+        return None
+    body = json.loads(stored)
+    definition = ChurnDefinition(**body["definition"]) if body["definition"] else None
+    return TrainedOn(tuple(body["features"]), tuple(body["labels"]), definition)
+
+
 def write_report(ws: Workspace, name: str, files: Mapping[str, bytes]) -> str:
     """Write the files of a report; gives their folder below the lake's root."""
     folder = f"reports/{name}"
@@ -240,6 +269,11 @@ def _build_request(request: TrainRequest, built: BuildReport) -> BuildRequest:
 
 def _feature_set_file(features: Dataset) -> dict[str, bytes]:
     return {FEATURES_FILE: _json(features.manifest.properties["definitions"])}
+
+
+def _trained_on_file(definition: ChurnDefinition | None, *builds: BuildReport) -> dict[str, bytes]:
+    features, labels = (one.features_id for one in builds), (one.labels_id for one in builds if one.labels_id)
+    return {TRAINED_ON_FILE: _json(asdict(TrainedOn(tuple(features), tuple(labels), definition)))}
 
 
 def _register(
