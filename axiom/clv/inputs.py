@@ -207,6 +207,8 @@ def distinct_rows(*columns: FloatArray) -> tuple[IntArray, IntArray]:
         `column[rows][inverse] == column`. Groups are sorted by the first column, then the second, and so on.
     """
     n = columns[0].size
+    if n == 0:
+        return np.arange(0), np.arange(0)
     code, levels = np.zeros(n, dtype=np.int64), 1
     for column in columns:
         rank, count = _ranks(column)

@@ -124,7 +124,7 @@ class ParetoNBD(TransactionModel):
         """Smallest n with P(Y <= n) >= q; see `Predictive.purchase_quantile`. Identical rows are searched once."""
         columns = np.broadcast_arrays(check_horizon(t), *check_histories(x, t_x, T))
         flat = [column.ravel() for column in columns]
-        rows, which = distinct_rows(*flat) if flat[0].size else (slice(None), slice(None))
+        rows, which = distinct_rows(*flat)
         found = super().purchase_quantile(q, *(each[rows] for each in flat), parameter_draws=parameter_draws, seed=seed)
         return found[..., which].reshape(found.shape[:-1] + columns[0].shape)
 
@@ -153,8 +153,6 @@ class ParetoNBD(TransactionModel):
 def _by_block(function: Callable[..., FloatArray], *columns: FloatArray) -> FloatArray:
     """`function` of equally shaped columns, once for identical rows, and block by block."""
     flat = [column.ravel() for column in columns]
-    if flat[0].size == 0:
-        return np.zeros(columns[0].shape)
     rows, which = distinct_rows(*flat)
     blocks = np.split(rows, np.arange(_BLOCK, rows.size, _BLOCK))
     return np.concatenate([function(*(column[block] for column in flat)) for block in blocks])[which].reshape(
