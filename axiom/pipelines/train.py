@@ -113,7 +113,7 @@ def train_churn(
         attempt.result["model"] = version.ref
     warnings = (*notes, *(f"{count:,} rows left out: {why}" for why, count in rows.left_out.items()))
     texts = {"report.json": to_json(result.report).encode(), "report.md": to_markdown(result.report).encode()}
-    folder = write_report(ws, f"train/{version.ref}", {**texts, **plot_report(result)})
+    folder = write_report(ws, f"train/{version.ref}", texts, plot_report(result))
     return Trained(version, result, folder, (*warnings, *result.report.warnings))
 
 
@@ -147,7 +147,7 @@ def train_clv(ws: Workspace, request: TrainRequest, *, options: ClvOptions | Non
         version = _register(ws, request.name or "clv", result.card, built, files)
         attempt.result["model"] = version.ref
     texts = {"report.json": _json(result.report), "report.md": training_markdown(result.report).encode()}
-    folder = write_report(ws, f"train/{version.ref}", {**texts, **training_plots(result.report)})
+    folder = write_report(ws, f"train/{version.ref}", texts, training_plots(result.report))
     return Trained(version, result, folder, (*notes, *result.warnings))
 
 
@@ -178,7 +178,7 @@ def backtest_clv(ws: Workspace, request: TrainRequest, *, options: ClvOptions | 
     report = backtest_report(backtest)
     texts = {"report.json": _json(report), "report.md": backtest_markdown(report).encode()}
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
-    folder = write_report(ws, f"backtest/clv-{request.horizon}d-{stamp}", {**texts, **backtest_plots(report)})
+    folder = write_report(ws, f"backtest/clv-{request.horizon}d-{stamp}", texts, backtest_plots(report))
     return Backtested(backtest, folder, (*notes, *backtest.warnings))
 
 
@@ -255,10 +255,10 @@ def trained_on_in(files: Mapping[str, bytes]) -> TrainedOn | None:
     return TrainedOn(tuple(body["features"]), tuple(body["labels"]), definition)
 
 
-def write_report(ws: Workspace, name: str, files: Mapping[str, bytes]) -> str:
-    """Write the files of a report; gives their folder below the lake's root."""
+def write_report(ws: Workspace, name: str, texts: Mapping[str, bytes], plots: Mapping[str, bytes]) -> str:
+    """Write a report: files by name, and plots by name without its ending; gives their folder below the lake's root."""
     folder = f"reports/{name}"
-    for file, content in files.items():
+    for file, content in {**texts, **{f"{plot}.png": png for plot, png in plots.items()}}.items():
         ws.lake.storage.write(f"{folder}/{file}", content)
     return folder
 
