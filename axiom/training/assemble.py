@@ -126,10 +126,11 @@ def assemble(
 def _warnings(training: ChurnTable, so_far: list[str], scores: list[ModelScore]) -> tuple[str, ...]:
     aucs = {score.name: score.metrics["auc"].value for score in scores if score.baseline and score.metrics["auc"]}
     notes = [*so_far, *leakage_warnings(leaking_features(training), aucs)]
-    notes += [
-        f"{score.name}: {warning.removeprefix(f'{score.name}: ')}" for score in scores for warning in score.warnings
-    ]
-    return tuple(dict.fromkeys(notes))
+    told: dict[str, list[str]] = {}
+    for score in scores:
+        for warning in score.warnings:
+            told.setdefault(warning.removeprefix(f"{score.name}: "), []).append(score.name)
+    return tuple(dict.fromkeys([*notes, *(f"{', '.join(names)}: {warning}" for warning, names in told.items())]))
 
 
 def _verdict(score: ModelScore, reference: str) -> str:

@@ -94,7 +94,7 @@ def _resampled(y: BoolArray, p: FloatArray, options: ChurnOptions, threshold: fl
 def judge_cohorts(
     y: BoolArray, p: FloatArray, cohort: np.ndarray[tuple[int], np.dtype[np.object_]], options: ChurnOptions
 ) -> dict[str, dict[str, MetricValue | None]]:
-    """Per cohort: `churn_rate`, `mean_prediction`, `brier` and, where both classes occur twice, `auc`."""
+    """Per cohort: `churn_rate`, `mean_prediction`, `brier` and, where both classes occur twice, `auc` and `pr_auc`."""
     out: dict[str, dict[str, MetricValue | None]] = {}
     for name in sorted({str(value) for value in cohort}):
         rows = cohort.astype(str) == name
@@ -106,6 +106,7 @@ def judge_cohorts(
             "mean_prediction": mean_interval(predicted, level=options.level) if enough else None,
             "brier": mean_interval(squared_errors(labels, predicted), level=options.level) if enough else None,
             "auc": delong_interval(labels, predicted, options.level) if both else None,
+            "pr_auc": _resampled(labels, predicted, options, 0.5)["pr_auc"] if both else None,
         }
     return out
 

@@ -126,10 +126,10 @@ RBF_SVM = Entry(
     "SVM with RBF kernel",
     13,
     fit_rbf_svm,
-    defaults={"C": 1.0, "gamma": 1.0, "max_rows": 5000},
+    defaults={"C": 1.0, "gamma": 0.05, "max_rows": 5000},
     space={
         "C": {"type": "float", "low": 1e-2, "high": 100.0, "log": True},
-        "gamma": {"type": "float", "low": 1e-2, "high": 10.0, "log": True},
+        "gamma": {"type": "float", "low": 1e-3, "high": 1.0, "log": True},
     },
 )
 PERCEPTRON = Entry(
