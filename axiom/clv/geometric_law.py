@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import betainc, expit, gammaln
+from scipy.special import betainc, expit, gammaln, xlogy
 
 from axiom.clv.geometric import dropout_log_odds
 from axiom.clv.products import log_rising, log_survival
@@ -92,9 +92,8 @@ def pmf(law: Law, t: FloatArray, n: FloatArray) -> FloatArray:
     odds = t * law.speed
     m = np.maximum(n - 1.0, 0.0)
     quiet = law.shape * np.log1p(odds)
-    with np.errstate(divide="ignore"):
-        mean = np.log(law.shape * odds) - np.log1p(odds)
-    exactly = np.exp(np.where(n > 0, n * mean, 0.0) - quiet + log_rising(law.shape, n) - gammaln(n + 1.0))
+    power = xlogy(n, law.shape * odds) - n * np.log1p(odds)
+    exactly = np.exp(power - quiet + log_rising(law.shape, n) - gammaln(n + 1.0))
     last = law.phi / (law.whole + law.s * m)
     more = betainc(n + 1.0, law.shape, odds / (1.0 + odds))
     some = np.exp(log_survival(law.phi, law.stay, law.whole, law.s, m)) * (exactly + last * more)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -16,10 +15,15 @@ from axiom.clv.base import TransactionModel
 from axiom.clv.geometric_discount import discounted
 from axiom.clv.geometric_law import Law
 from axiom.clv.inputs import check_histories, check_horizon, distinct_rows, numbers
-from axiom.clv.predictive import check_counts, check_probabilities, check_rate
+from axiom.clv.predictive import check_counts, check_probabilities, check_rate, smallest_counts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from axiom.maths.arrays import ArrayLike, FloatArray, IntArray
+
+_DRAWN_AT_ONCE = 20_000
+_WALKED_AT_ONCE = 32_768
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ class GeometricPredictive(TransactionModel, ABC):
         """P(Y = n) for n = 0, ..., N; see `Predictive.purchase_table`."""
         rows = self._rows(x, t_x, T, t)
         law, horizon, which = rows.laws()
-        if walk.by_need(law, horizon)[2] < horizon.size:
+        if (walk.terms_needed(law, horizon) > walk.MOST_TERMS).any():
             return super().purchase_table(beyond, t, x, t_x, T)
         table = rows.alive * walk.probabilities(law, horizon, beyond)[:, which]
         table[0] += rows.gone
@@ -136,27 +140,28 @@ class GeometricPredictive(TransactionModel, ABC):
         seed: int = 0,
     ) -> IntArray:
         """Smallest n with P(Y <= n) >= q; see `Predictive.purchase_quantile`."""
-        if parameter_draws:
-            return super().purchase_quantile(q, t, x, t_x, T, parameter_draws=parameter_draws, seed=seed)
         levels = check_probabilities(q)
         rows = self._rows(x, t_x, T, check_horizon(t))
-        law, horizon, which = rows.laws()
-        _, order, light = walk.by_need(law, horizon)
-        place = np.empty(order.size, dtype=np.int64)
-        place[order] = np.arange(order.size)
-        customers = np.argsort(place[which], kind="stable")
-        found = np.empty((levels.size, which.size), dtype=np.int64)
-        ends = np.searchsorted(place[which][customers], np.append(np.arange(0, light, walk.BLOCK), light))
-        for start, (low, high) in zip(range(0, light, walk.BLOCK), pairwise(ends), strict=True):
-            some, block = customers[low:high], order[start : min(start + walk.BLOCK, light)]
-            found[:, some] = walk.quantile(
-                law.rows(block), horizon[block], rows.alive[some], place[which[some]] - start, 1.0 - levels.ravel()
-            )
-        heavy = customers[ends[-1] :]
-        if heavy.size:
-            others = (column[heavy] for column in rows.columns)
-            found[:, heavy] = TransactionModel.purchase_quantile(self.rows(heavy), levels.ravel(), *others)
-        return found.reshape(levels.shape + rows.form)
+        models = self._models(parameter_draws, seed)
+        # Many models hold their posteriors at once, so they take fewer customers at once.
+        size = rows.t.size if len(models) == 1 else _DRAWN_AT_ONCE
+        found = [np.empty((levels.size, 0), dtype=np.int64)]
+        for start in range(0, rows.t.size, max(size, 1)):
+            some = np.arange(start, min(start + size, rows.t.size))
+            here = [model.rows(some) for model in models]
+            found.append(_quantiles(here, levels.ravel(), [column[some] for column in rows.columns]))
+        return np.hstack(found).reshape(levels.shape + rows.form)
+
+    def next_purchase_quantile(
+        self, q: ArrayLike, x: ArrayLike = 0.0, t_x: ArrayLike = 0.0, T: ArrayLike = 0.0
+    ) -> FloatArray:
+        """Solves q = P(alive) (1 - (1 + odds)^-R) for the time; see `Predictive.next_purchase_quantile`."""
+        rows = self._rows(x, t_x, T, np.zeros(()), check_probabilities(q))
+        (level,) = rows.more
+        level = np.minimum(level / rows.alive, 1.0)
+        with np.errstate(divide="ignore"):
+            odds = np.expm1(-np.log1p(-level) / rows.law.shape)
+        return (odds / rows.law.speed).reshape(rows.form)
 
     def discounted_purchases(
         self, rate: float, x: ArrayLike = 0.0, t_x: ArrayLike = 0.0, T: ArrayLike = 0.0
@@ -167,6 +172,12 @@ class GeometricPredictive(TransactionModel, ABC):
         law, _, which = rows.laws()
         return (rows.alive * discounted(law, rate)[which]).reshape(rows.form)
 
+    def walker(self, t: FloatArray, x: FloatArray, t_x: FloatArray, T: FloatArray) -> walk.Walker:
+        """What a walk over n needs of checked customers, shape (n,) each."""
+        rows = self._rows(x, t_x, T, t)
+        law, horizon, which = rows.laws()
+        return walk.Walker(law, horizon, rows.alive, which)
+
     def _rows(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, t: FloatArray, *more: FloatArray) -> Rows:
         t_, x_, t_x_, T_, *rest = np.broadcast_arrays(t, *check_histories(x, t_x, T), *more)
         columns = (t_.ravel(), x_.ravel(), t_x_.ravel(), T_.ravel())
@@ -174,3 +185,19 @@ class GeometricPredictive(TransactionModel, ABC):
         if theta.ndim > 1 and theta.shape[1] != t_.size:
             raise ValueError(f"this model has the parameters of {theta.shape[1]} customers, not of {t_.size}")
         return Rows(theta, self.first_coins, t_.shape, columns, tuple(column.ravel() for column in rest))
+
+
+def _quantiles(models: Sequence[GeometricPredictive], levels: FloatArray, columns: Sequence[FloatArray]) -> IntArray:
+    """Quantiles (k, n) of the mean of models, by a walk over n; by the generic search where the walk would be long."""
+    t, x, t_x, T = columns
+    walkers = [model.walker(t, x, t_x, T) for model in models]
+    order, light = walk.by_need(np.max([walker.need() for walker in walkers], axis=0))
+    found = np.empty((levels.size, t.size), dtype=np.int64)
+    for start in range(0, light, _WALKED_AT_ONCE):
+        some = order[start : min(start + _WALKED_AT_ONCE, light)]
+        found[:, some] = walk.quantile([walker.of(some) for walker in walkers], 1.0 - levels)
+    heavy = order[light:]
+    if heavy.size:
+        busy = [model.rows(heavy) for model in models]
+        found[:, heavy] = smallest_counts(busy, levels, [column[heavy] for column in columns])
+    return found

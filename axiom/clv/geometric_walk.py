@@ -13,7 +13,7 @@ import numpy as np
 from axiom.clv.quadrature import beta_nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from axiom.clv.geometric_law import Law
     from axiom.maths.arrays import FloatArray, IntArray
@@ -74,6 +74,12 @@ def terms_needed(law: Law, t: FloatArray) -> FloatArray:
     return np.where(law.shape * np.log1p(odds) > _LARGEST_EXPONENT, np.inf, terms)
 
 
+def by_need(terms: FloatArray) -> tuple[IntArray, int]:
+    """Rows in rising order of need, so that blocks end together, and how many of them are walked, not integrated."""
+    order = np.argsort(terms)
+    return order, int(np.searchsorted(terms[order], MOST_TERMS, side="right"))
+
+
 def expected(law: Law, t: FloatArray) -> FloatArray:
     """E[Y | alive]."""
     return _split(law, t, _summed_mean, _integrated_mean)
@@ -96,37 +102,47 @@ def probabilities(law: Law, t: FloatArray, beyond: float) -> FloatArray:
     return np.stack(columns)
 
 
-def quantile(law: Law, t: FloatArray, alive: FloatArray, which: IntArray, beyond: FloatArray) -> IntArray:
-    """Smallest n with P(alive) P(Y > n | alive) <= beyond.
+@dataclass(frozen=True)
+class Walker:
+    """Customers under one model: distinct laws (m,) and their horizons; P(alive) and law of each customer (n,)."""
+
+    law: Law
+    t: FloatArray
+    alive: FloatArray
+    which: IntArray
+
+    def of(self, customers: IntArray) -> Walker:
+        """Some of the customers, and only the laws they follow."""
+        laws, which = np.unique(self.which[customers], return_inverse=True)
+        return Walker(self.law.rows(laws), self.t[laws], self.alive[customers], which)
+
+    def need(self) -> FloatArray:
+        """Terms needed for each customer, shape (n,)."""
+        return terms_needed(self.law, self.t)[self.which]
+
+
+def quantile(walkers: Sequence[Walker], beyond: FloatArray) -> IntArray:
+    """Smallest n with mean over walkers of P(Y > n) <= beyond.
 
     Args:
-        law: Laws of shape (m,).
-        t: Horizons of the laws, shape (m,).
-        alive: P(alive) of customers, shape (n,).
-        which: The law of each customer, shape (n,).
+        walkers: The same n customers under one model or several.
         beyond: Allowed mass above the quantile, shape (k,), each in (0, 1).
 
     Returns:
         Shape (k, n).
     """
-    out = np.zeros((beyond.size, which.size), dtype=np.int64)
-    searching = [np.arange(which.size)] * beyond.size
-    for step in walk(law, t):
-        tail = step.chain * step.more
+    found = np.zeros((beyond.size, walkers[0].which.size), dtype=np.int64)
+    searching = [np.arange(walkers[0].which.size)] * beyond.size
+    for steps in zip(*(walk(walker.law, walker.t) for walker in walkers), strict=True):
+        tails = [step.chain * step.more for step in steps]
         for i, mass in enumerate(beyond):
             rows = searching[i]
-            searching[i] = rows = rows[alive[rows] * tail[which[rows]] > mass]
-            out[i, rows] += 1
-        if not any(rows.size for rows in searching) or step.n > 4 * MOST_TERMS:
+            above = sum(w.alive[rows] * tail[w.which[rows]] for w, tail in zip(walkers, tails, strict=True))
+            searching[i] = rows = rows[above > mass * len(walkers)]
+            found[i, rows] += 1
+        if not any(rows.size for rows in searching) or steps[0].n > 4 * MOST_TERMS:
             break
-    return out
-
-
-def by_need(law: Law, t: FloatArray) -> tuple[FloatArray, IntArray, int]:
-    """Terms needed in rising order, the laws in that order, and how many of them are summed, not integrated."""
-    terms = terms_needed(law, t)
-    order = np.argsort(terms)
-    return terms, order, int(np.searchsorted(terms[order], MOST_TERMS, side="right"))
+    return found
 
 
 def _split(
@@ -136,8 +152,7 @@ def _split(
     integrated: Callable[[Law, FloatArray], FloatArray],
 ) -> FloatArray:
     out = np.empty(t.shape)
-    # Rows of one block are walked together: sorted, they end together.
-    _, order, light = by_need(law, t)
+    order, light = by_need(terms_needed(law, t))
     for function, rows in ((summed, order[:light]), (integrated, order[light:])):
         for start in range(0, rows.size, BLOCK):
             block = rows[start : start + BLOCK]

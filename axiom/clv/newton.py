@@ -127,7 +127,7 @@ def _usable(terms: Terms) -> bool:
 def _newton_step(g: FloatArray, H: FloatArray) -> tuple[FloatArray, float, bool]:
     """The ascent step, half its decrement, and whether H was negative definite as it stood."""
     values, vectors = np.linalg.eigh(-H)
-    floor = 1e-12 * float(np.abs(values).max(initial=1e-300))
+    floor = 1e-12 * float(np.abs(values).max(initial=1e-100))
     curvature = np.maximum(np.abs(values), floor)
     along = vectors.T @ g
     step = vectors @ (along / curvature)

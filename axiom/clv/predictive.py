@@ -122,8 +122,7 @@ class Predictive(ABC):
         t_, x_, t_x_, T_ = np.broadcast_arrays(check_horizon(t), *check_histories(x, t_x, T))
         models = self._models(parameter_draws, seed)
         rows = [row.ravel() for row in (t_, x_, t_x_, T_)]
-        found = [_smallest_count(models, 1.0 - level, rows).reshape(t_.shape) for level in levels.ravel()]
-        return found[0] if levels.ndim == 0 else np.stack(found)
+        return smallest_counts(models, levels.ravel(), rows).reshape(levels.shape + t_.shape)
 
     def expected_purchases_between(
         self, t_1: ArrayLike, t_2: ArrayLike, x: ArrayLike = 0.0, t_x: ArrayLike = 0.0, T: ArrayLike = 0.0
@@ -183,6 +182,11 @@ def check_counts(n: ArrayLike) -> FloatArray:
     counts = numbers(n, "n")
     refuse((counts < 0) | (counts != np.floor(counts)), "n (purchases) must be whole and not negative")
     return counts
+
+
+def smallest_counts(models: Sequence[Predictive], levels: FloatArray, rows: Sequence[FloatArray]) -> IntArray:
+    """Quantiles (k, n) of the mean over models of the law of Y, for checked (t, x, t_x, T) of shape (n,) each."""
+    return np.stack([_smallest_count(models, 1.0 - level, rows) for level in levels])
 
 
 def _smallest_count(models: Sequence[Predictive], beyond: float, rows: Sequence[FloatArray]) -> IntArray:

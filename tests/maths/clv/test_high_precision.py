@@ -9,8 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from axiom.clv.beta_geo import BetaGeo
-from axiom.clv.modified_beta_geo import ModifiedBetaGeo
+from axiom.clv import BetaGeo, GammaGamma, ModifiedBetaGeo
 
 TOLERANCE = 1e-9
 SMALLEST = 1e-290
@@ -115,10 +114,46 @@ class Oracle:
         return None
 
     def discounted(self, rate: float):
+        """The double expectation E[λ/(rate + λ p)] as an integral over time of the purchase rate, 20 digits."""
+        mp.mp.dps = 20
         delta, A, R = mp.mpf(rate), self.scale, self.shape
-        speed = lambda s: mp.exp(-delta * s) * mp.hyp2f1(R + 1, self.a, self.a + self.B, -s / A)  # noqa: E731
-        points = [0, *(mp.mpf(10) ** e / delta for e in range(-6, 3))]
-        return self.alive * R / A * mp.quad(speed, points)
+
+        def purchase_rate(s):
+            return mp.exp(-delta * s) * mp.hyp2f1(R + 1, self.a, self.a + self.B, -s / A)
+
+        points = [0, *(mp.mpf(10) ** e / delta for e in range(-6, 2)), 60 / delta]
+        return self.alive * R / A * mp.quad(purchase_rate, points)
+
+    def value_cdf(self, w: float, t: float, spend: dict[str, float], x: int, total: float):
+        """Σ P(Y = n) I_y(p n, q + p x), until the mass left is negligible."""
+        p, q, gamma = (mp.mpf(v) for v in spend.values())
+        y = mp.mpf(w) / (mp.mpf(w) + gamma + mp.mpf(total))
+        result, before = mp.mpf(0), None
+        for n, exactly, more, chain in self.walk(t):
+            if n == 0:
+                result += 1 - self.alive * more
+            else:
+                mass = self.alive * (before * (more + exactly) - chain * more)
+                with mp.workdps(30):
+                    result += mass * mp.betainc(p * n, q + p * x, 0, y, regularized=True)
+            if chain * more < mp.mpf(10) ** -16 * result:
+                return result
+            before = chain
+        return None
+
+
+def ordinary() -> st.SearchStrategy[Case]:
+    """Cases whose integrals mpmath can do in reasonable time."""
+    return st.builds(
+        Case,
+        r=logs(-1.0, 1.0),
+        rate=logs(-2.0, 0.5),
+        a=st.just(1.0) | logs(-1.0, 1.0),
+        b=st.just(1.0) | logs(-1.0, 1.0),
+        x=st.integers(0, 12),
+        recency=st.floats(0.1, 1.0),
+        busy=logs(-2.0, 0.7),
+    )
 
 
 def close(ours: float, exact) -> None:
@@ -147,3 +182,61 @@ def test_mean_pmf_and_alive_agree_with_high_precision(kind, first, case) -> None
     close(model.probability_alive(*case.history, t=t), exact.alive_at(t))
     for n in (0, 1, 3, 40):
         close(model.purchase_pmf(n, t, *case.history), exact.pmf(n, t))
+
+
+@pytest.mark.parametrize(("kind", "first"), MODELS)
+@example(case=pole_of_the_textbook, rate=0.003)
+@example(case=new_and_silent, rate=0.05)
+@settings(max_examples=8, deadline=None)
+@given(case=ordinary(), rate=logs(-3.0, 0.0))
+def test_discounted_purchases_agree_with_high_precision(kind, first, case, rate) -> None:
+    model, exact = kind.from_params(case.params), Oracle(case, first)
+    close(model.discounted_purchases(rate, *case.history), exact.discounted(rate))
+
+
+@pytest.mark.parametrize("case", [no_rate_heterogeneity, no_dropout_heterogeneity, many_purchases])
+def test_discounted_purchases_agree_with_high_precision_at_the_limits(case) -> None:
+    """Where one law is a point, the other integral is done directly: E[λ/(δ + λ p)] with λ or p known."""
+    rate = 0.01
+    exact, model = Oracle(case, 0), BetaGeo.from_params(case.params)
+    mp.mp.dps = 30
+    a, B, R, A, delta = exact.a, exact.B, exact.shape, exact.scale, mp.mpf(rate)
+    if case is no_rate_heterogeneity:
+        lam = R / A
+        integral = mp.quad(
+            lambda p: lam / (delta + lam * p) * p ** (a - 1) * (1 - p) ** (B - 1), [0, 1e-6, 1e-3, 0.1, 1]
+        )
+        close(model.discounted_purchases(rate, *case.history), exact.alive * integral / mp.beta(a, B))
+    elif case is no_dropout_heterogeneity:
+        # λ/(δ + λ p) = 1/p - δ/(p (δ + λ p)), and E[1/(κ + v)] of a gamma law is an incomplete gamma function.
+        p, kappa = a / (a + B), delta * A * (a + B) / a
+        inner = mp.exp(kappa) * kappa ** (R - 1) * mp.gammainc(1 - R, kappa)
+        close(model.discounted_purchases(rate, *case.history), exact.alive / p * (1 - kappa * inner))
+    else:
+        # x = 2000 and a = 1: p-integral in closed form for each λ, λ within 60 standard deviations.
+        def for_rate(v):
+            inner = mp.hyp2f1(1, a, a + B, -v / (delta * A))
+            return mp.exp((R - 1) * mp.log(v) - v - mp.loggamma(R)) * v / (delta * A) * inner
+
+        low, high = R - 14 * mp.sqrt(R), R + 14 * mp.sqrt(R)
+        close(
+            model.discounted_purchases(rate, *case.history), exact.alive * mp.quad(for_rate, mp.linspace(low, high, 9))
+        )
+
+
+SPENDS = [
+    {"p": 6.25, "q": 3.74, "gamma": 15.4},
+    {"p": 0.3, "q": 1.1, "gamma": 2.0},
+    {"p": 300.0, "q": 40.0, "gamma": 5.0},
+]
+
+
+@pytest.mark.parametrize("spend", SPENDS, ids=["cdnow", "heavy", "narrow"])
+@settings(max_examples=8, deadline=None)
+@given(case=ordinary(), level=logs(-2.0, 1.0))
+def test_the_money_cdf_agrees_with_high_precision(spend, case, level) -> None:
+    purchases, money, exact = BetaGeo.from_params(case.params), GammaGamma.from_params(spend), Oracle(case, 0)
+    mean_spend = 30.0
+    w = level * mean_spend
+    ours = money.value_cdf(w, purchases, case.horizon, *case.history, mean_spend)
+    close(ours, exact.value_cdf(w, case.horizon, spend, case.x, case.x * mean_spend))
