@@ -199,11 +199,13 @@ def _parts(moments: Moments) -> tuple[FloatArray, ...]:
 
 
 def _fold_runs(fold: np.ufunc, bins: FloatArray, span: Span) -> FloatArray:
+    # Accumulating goes from bin to bin. Reducing may pair the bins in another order when there is one customer alone,
+    # and then a sum would depend, in its last bit, on who else is in the bucket.
     if not span.first.any():
         everything: FloatArray = fold.accumulate(bins, axis=0)[span.stop - 1]
         return everything
     runs = zip(span.first, span.stop, strict=True)
-    return np.stack([fold.reduce(bins[first:stop], axis=0) for first, stop in runs])
+    return np.stack([fold.accumulate(bins[first:stop], axis=0)[-1] for first, stop in runs])
 
 
 def _bisect(ts: IntArray, start: IntArray, stop: IntArray, target: IntArray) -> IntArray:

@@ -6,6 +6,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -192,3 +193,32 @@ def test_a_version_known_before_it_happens_replaces_the_older_one_at_once(oracle
     tables = oracle.tables({"transactions": rows, "events": [], "customers": []})
     found = compute(compile_plan(EVERYTHING, oracle.schema(tables)), tables, [oracle.day, 4 * oracle.day])
     assert found["as_of"].cast(pa.int64()).to_pylist() == [4 * oracle.day]
+
+
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_a_customers_features_are_the_same_to_the_last_bit_whoever_shares_the_bucket(
+    oracle: Any, data: st.DataObject
+) -> None:
+    company, as_ofs = data.draw(oracle.companies())
+    tables = oracle.tables(company)
+    plan = compile_plan(EVERYTHING, oracle.schema(tables))
+    whole = compute(plan, tables, as_ofs)
+    for customer in whole["customer_id"].unique().to_pylist()[:2]:
+        alone = {entity: [row for row in rows if row["customer_id"] == customer] for entity, rows in company.items()}
+        expected = whole.filter(pc.equal(whole["customer_id"], customer))
+        assert compute(plan, oracle.tables(alone), as_ofs).equals(expected)
+
+
+def test_a_sum_over_many_bins_is_the_same_to_the_last_bit_for_one_customer_alone(oracle: Any) -> None:
+    rows = [
+        {"customer_id": c, "txn_ts": day * oracle.day, "amount": 0.1 + day / 7}
+        for c in ("a", "b")
+        for day in range(300)
+    ]
+    text = "name: t\nfeatures:\n  - {kind: sum, entity: transactions, column: amount, windows: [90, 200]}"
+    as_ofs = [day * oracle.day for day in range(100, 300, 3)]
+    tables = [oracle.tables({"transactions": part}) for part in (rows, rows[:300])]
+    plan = compile_plan(read_feature_set(text), oracle.schema(tables[0]))
+    both, alone = (compute(plan, part, as_ofs) for part in tables)
+    assert both.filter(pc.equal(both["customer_id"], "a")).equals(alone)
