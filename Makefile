@@ -22,7 +22,7 @@ install: $(STAMP)  ## make .venv from requirements.lock (installs uv if it is mi
 
 $(STAMP): requirements.lock pyproject.toml | $(filter .uv/bin/uv,$(UV))
 	[ -x $(BIN)/python ] || $(UV) venv -q --python '>=3.11' .venv
-	$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 

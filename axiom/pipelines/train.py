@@ -255,10 +255,10 @@ def trained_on_in(files: Mapping[str, bytes]) -> TrainedOn | None:
     return TrainedOn(tuple(body["features"]), tuple(body["labels"]), definition)
 
 
-def write_report(ws: Workspace, name: str, texts: Mapping[str, bytes], plots: Mapping[str, bytes]) -> str:
-    """Write a report: files by name, and plots by name without its ending; gives their folder below the lake's root."""
+def write_report(ws: Workspace, name: str, texts: Mapping[str, bytes], plots: Mapping[str, bytes] | None = None) -> str:
+    """Write the files of a report, plots as PNG; gives their folder below the lake's root."""
     folder = f"reports/{name}"
-    for file, content in {**texts, **{f"{plot}.png": png for plot, png in plots.items()}}.items():
+    for file, content in {**texts, **{f"{plot}.png": png for plot, png in (plots or {}).items()}}.items():
         ws.lake.storage.write(f"{folder}/{file}", content)
     return folder
 

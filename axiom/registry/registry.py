@@ -124,7 +124,10 @@ class Registry:
             raise CorruptError(
                 f"the files of {model.ref} are gone from {model.artefact_path}", hint="register the model again"
             )
-        return unpack(self.blobs.read(model.artefact_path), model.artefact_sha256)
+        try:
+            return unpack(self.blobs.read(model.artefact_path), model.artefact_sha256)
+        except CorruptError as error:
+            raise CorruptError(f"{model.ref}: {error.message}", hint=error.hint) from error
 
     def list(self, name: str | None = None) -> Sequence[ModelVersion]:
         """Versions by name, newest first."""
