@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -75,9 +75,3 @@ def shop() -> Shop:
 def origins(shop: Shop) -> list[Origin]:
     """Three origins 60 days apart, each labelled over 60 days."""
     return [shop.at(day, 60) for day in (120, 180, 240)]
-
-
-@pytest.fixture
-def changed() -> Callable[..., Origin]:
-    """A copy of an origin with other arrays."""
-    return lambda origin, **arrays: replace(origin, **arrays)
