@@ -76,29 +76,10 @@ def assemble(
         warnings: so far.
         feature_set: its version.
     """
-    holdout = slices["holdout"]
-    y, cohort = table.churned[holdout], table.cohort[holdout] if table.cohort is not None else None
-    value = table.value[holdout] if table.value is not None else None
     reference = PURCHASES if PURCHASES in judged else BASE_RATE
-    order = [*options.models, *(name for name in (PURCHASES, BASE_RATE) if name in judged)]
-    scores = []
-    for name in order:
-        one = judged[name]
-        is_model = one.model is not None
-        scores.append(
-            ModelScore(
-                name=name,
-                title=CATALOGUE[name].title if is_model else TITLES[name],
-                cv_log_loss=selection.losses.get(name),
-                fold_losses=selection.fold_losses.get(name, {}),
-                calibration=one.calibrator.kind,
-                threshold=one.threshold,
-                metrics=judge(y, one.p, options, one.threshold, value),
-                cohorts=judge_cohorts(y, one.p, cohort, options) if cohort is not None else {},
-                baseline=compare(y, one.p, reference, judged[reference].p, options.level) if is_model else None,
-                warnings=one.warnings,
-            )
-        )
+    holdout = table.rows(slices["holdout"])
+    order = [*options.models, *(name for name in TITLES if name in judged)]
+    scores = [_score(name, judged, reference, holdout, selection, options) for name in order]
     champion = judged[selection.champion]
     assert champion.model is not None  # noqa: S101 - a selection names a model, never a baseline
     report = ChurnReport(
@@ -113,14 +94,38 @@ def assemble(
         churn_rate={name: float(table.churned[rows].mean()) for name, rows in slices.items() if len(rows)},
         threshold=champion.threshold,
         threshold_rule=champion.threshold_rule,
-        reliability=reliability_bins(y, champion.p, options.level),
+        reliability=reliability_bins(holdout.churned, champion.p, options.level),
         warnings=_warnings(table.rows(slices["training"]), warnings, scores),
         level=options.level,
     )
     model = ChurnModel(champion.model, champion.calibrator, champion.threshold, horizon_days, feature_set)
-    rows = Holdout(table.customer_id[holdout], y, {name: one.p for name, one in judged.items()}, value)
+    rows = Holdout(holdout.customer_id, holdout.churned, {name: one.p for name, one in judged.items()}, holdout.value)
     used = np.sort(np.unique(np.concatenate(list(slices.values()))))
     return ChurnResult(model, report, rows, card_fields(table.rows(used), report))
+
+
+def _score(
+    name: str,
+    judged: dict[str, Judged],
+    reference: str,
+    holdout: ChurnTable,
+    selection: Selection,
+    options: ChurnOptions,
+) -> ModelScore:
+    one, y, cohort = judged[name], holdout.churned, holdout.cohort
+    is_model = one.model is not None
+    return ModelScore(
+        name=name,
+        title=CATALOGUE[name].title if is_model else TITLES[name],
+        cv_log_loss=selection.losses.get(name),
+        fold_losses=selection.fold_losses.get(name, {}),
+        calibration=one.calibrator.kind,
+        threshold=one.threshold,
+        metrics=judge(y, one.p, options, one.threshold, holdout.value),
+        cohorts=judge_cohorts(y, one.p, cohort, options) if cohort is not None else {},
+        baseline=compare(y, one.p, reference, judged[reference].p, options.level) if is_model else None,
+        warnings=one.warnings,
+    )
 
 
 def _warnings(training: ChurnTable, so_far: list[str], scores: list[ModelScore]) -> tuple[str, ...]:

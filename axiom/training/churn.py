@@ -13,7 +13,7 @@ from axiom.errors import MisuseError
 from axiom.training.assemble import Judged, assemble
 from axiom.training.baselines import BASE_RATE, PURCHASES, with_baseline
 from axiom.training.calibrate import fit_calibrator
-from axiom.training.catalogue import estimator, resolve
+from axiom.training.catalogue import resolve
 from axiom.training.churn_model import ChurnModel
 from axiom.training.fits import FINAL, Fitted, FitWork, Job
 from axiom.training.guards import check_slice, check_unique
@@ -61,15 +61,13 @@ def train_churn(
     Raises:
         BadInputError: no room for a training slice, too few rows, a single class in training or holdout, features that
             cannot be used; the message names the column or the fold.
-        MisuseError: an unknown model or hyper-parameter, or a table without times.
+        MisuseError: a table without times, or without the values that value weights and costs need.
     """
     if table.static:
         raise MisuseError("the table has no times", hint="train it with `--table FILE --target COLUMN`")
     options = replace(options, models=resolve(options.models))
     check_unique(table)
     check_values(table, options)
-    for model in options.models:
-        estimator(model, **options.params.get(model, {}))
     plan = _Plan.of(table, horizon, options)
     jobs = plan.jobs(options.models)
     if on_plan is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from axiom.errors import MisuseError
+from axiom.training.catalogue import estimator, resolve
 from axiom.training.splits import check_scheme
 
 if TYPE_CHECKING:
@@ -55,9 +56,12 @@ class ChurnOptions:
             raise MisuseError("no model was named", hint="for example --model logistic --model lightgbm")
         _one_of("calibration", self.calibration, ("auto", "none", "platt", "isotonic"))
         _one_of("class_weight", self.class_weight, ("none", "balanced"))
-        strangers = sorted(set(self.params) - set(self.models))
+        models = resolve(self.models)
+        strangers = sorted(set(self.params) - set(models))
         if strangers:
             raise MisuseError(f"hyper-parameters for {', '.join(strangers)}, which is not among the models")
+        for model in models:
+            estimator(model, **self.params.get(model, {}))
         if not 0 < self.level < 1 or self.draws < 100 or self.max_folds < 1:
             raise MisuseError(
                 f"level {self.level}, draws {self.draws}, max_folds {self.max_folds}",

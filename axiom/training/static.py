@@ -101,7 +101,7 @@ def train_static(
 
     Raises:
         BadInputError: too few rows, a single class, unusable features.
-        MisuseError: an unknown model or hyper-parameter.
+        MisuseError: value weights or costs, which a table without values cannot have.
     """
     options = replace(options, models=resolve(options.models))
     y, everything = table.churned, np.arange(len(table))

@@ -237,6 +237,12 @@ def test_the_data_hash_changes_with_the_data_alone(table: ChurnTable) -> None:
     assert table.with_X(table.X.drop_columns(["nps"])).data_hash() != table.data_hash()
 
 
+def test_auto_takes_hyper_parameters_of_what_it_stands_for(table: ChurnTable, horizon: timedelta) -> None:
+    params = {"random_forest": {"trees": 10}, "lightgbm": {"trees": 10}}
+    report = train_churn(table, horizon, ChurnOptions(models=("auto",), params=params, draws=100)).report
+    assert [score.name for score in report.models][:3] == ["logistic", "random_forest", "lightgbm"]
+
+
 def test_progress_is_told(table: ChurnTable, horizon: timedelta) -> None:
     planned: list[int] = []
     done: list[int] = []
