@@ -27,20 +27,22 @@ class Rows:
 
     Attributes:
         starts: running number of the first row of each part seen.
-        malformed: positions of malformed lines in each part.
+        gaps: for each malformed line of each part, how many rows of the part could be read before it.
         total: rows that could be read so far.
     """
 
     starts: list[int] = field(default_factory=list)
-    malformed: list[list[int]] = field(default_factory=list)
+    gaps: list[list[int]] = field(default_factory=list)
     total: int = 0
 
     def take(self, chunk: Chunk) -> int:
         """Count a chunk in; returns the running number of its first row."""
         while len(self.starts) <= chunk.part:
             self.starts.append(self.total)
-            self.malformed.append([])
-        self.malformed[chunk.part].extend(line.row for line in chunk.malformed)
+            self.gaps.append([])
+        gaps = self.gaps[chunk.part]
+        for line in chunk.malformed:
+            gaps.append(line.row - len(gaps))
         first = self.total
         self.total += chunk.rows.num_rows
         return first
@@ -50,11 +52,7 @@ class Rows:
         for number in running:
             part = bisect_right(self.starts, number) - 1
             position = number - self.starts[part]
-            for line in self.malformed[part]:
-                if line > position:
-                    break
-                position += 1
-            yield part, position + 1
+            yield part, position + bisect_right(self.gaps[part], position) + 1
 
 
 @dataclass
