@@ -84,6 +84,10 @@ class Settings(BaseSettings):
     s3_region: str | None = Field(None, description="Region of the bucket.")
     s3_access_key: SecretStr | None = Field(None, description="Access key id. Unset: the usual AWS credential chain.")
     s3_secret_key: SecretStr | None = Field(None, description="Secret key; needed together with the access key.")
+    mlflow_tracking_uri: str | None = Field(
+        None,
+        description="MLflow store that registered models are logged to: http(s)://... or sqlite:///... Unset: none.",
+    )
     seed: int = Field(42, ge=0, le=2**32 - 1, description="Seed of every random choice, so that runs repeat exactly.")
 
     @model_validator(mode="after")

@@ -296,6 +296,7 @@ def _json(value: Any) -> bytes:
 @contextmanager
 def _running(ws: Workspace, stage: str, request: TrainRequest, built: BuildReport) -> Iterator[Running]:
     """A tracked run with an engine, and a progress bar whose length is told once the fits are counted."""
+    ws.registry.check_recorder()
     key = f"{request.name or stage.rsplit(maxsplit=1)[-1]}-{request.horizon}d-{built.features_id}"
     params = {"horizon": request.horizon, "features": built.features_id}
     with (

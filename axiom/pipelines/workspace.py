@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from axiom.db import Database
 from axiom.lake import Lake, storage_of
+from axiom.registry.mlflow_log import recorder_of
 from axiom.registry.registry import Registry
 
 if TYPE_CHECKING:
@@ -49,6 +50,6 @@ def opened(settings: Settings) -> Iterator[Workspace]:
     lake = Lake.open(storage_of(settings))
     database = Database.open(settings)
     try:
-        yield Workspace(settings, lake, database, Registry(database, lake.storage))
+        yield Workspace(settings, lake, database, Registry(database, lake.storage, recorder_of(settings)))
     finally:
         database.close()

@@ -35,6 +35,16 @@ class Blobs(Protocol):
         """Whether something is stored at `path`."""
 
 
+class Recorder(Protocol):
+    """Somebody else who keeps a record of registered models, such as an experiment tracker."""
+
+    def check(self) -> None:
+        """Refuse, before any work, what would keep it from recording."""
+
+    def record(self, version: ModelVersion, files: Mapping[str, bytes]) -> None:
+        """Note a new version; never raises, because the version is registered already."""
+
+
 @dataclass(frozen=True)
 class ModelVersion:
     """One registered version of a model; see `axiom.db.models.Model` for the fields."""
@@ -56,10 +66,11 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class Registry:
-    """Model versions in the database, their files in the lake."""
+    """Model versions in the database, their files in the lake; `recorder` is told of every new one."""
 
     db: Database
     blobs: Blobs
+    recorder: Recorder | None = None
 
     def register(
         self, card: ModelCard, files: Mapping[str, bytes], *, actor: str = "axiom", reason: str = "trained"
@@ -80,7 +91,7 @@ class Registry:
         if not self.blobs.exists(path):
             self.blobs.write(path, blob)
         with self.db.transaction() as tx:
-            return _version(
+            version = _version(
                 tx.models.add(
                     card.name,
                     kind=card.kind,
@@ -91,6 +102,14 @@ class Registry:
                     reason=reason,
                 )
             )
+        if self.recorder is not None:
+            self.recorder.record(version, files)
+        return version
+
+    def check_recorder(self) -> None:
+        """Refuse what would keep a model from being recorded, before it is trained; see `Recorder.check`."""
+        if self.recorder is not None:
+            self.recorder.check()
 
     def get(self, name: str, which: int | str = "latest") -> ModelVersion:
         """One version: by number, by stage (the newest one in it), or `latest`.
