@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from axiom.db import Database
+    from axiom.engine import Engine
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +28,20 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     run_sql(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
     yield url
     server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def ray_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The one local Ray cluster of the test session, two CPUs; it starts with the first test that asks for it."""
+    import ray
+
+    from axiom.engine.on_ray import RayEngine
+    from axiom.settings import load_settings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Ray's own: it leaves sockets and files of its subprocesses to the collector
+        yield RayEngine.start(load_settings(home=tmp_path_factory.mktemp("ray"), num_cpus=2))
+        ray.shutdown()
 
 
 @pytest.fixture
