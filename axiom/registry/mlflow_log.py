@@ -95,7 +95,7 @@ class MlflowRecorder:
         found = client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
-        own_place = self.uri.partition(":")[0] not in _DATABASES
+        own_place = self.uri.partition(":")[0].partition("+")[0] not in _DATABASES
         location = None if own_place else (self.artefacts / name).as_uri()
         return str(client.create_experiment(name, artifact_location=location))
 
