@@ -81,8 +81,6 @@ class TransactionModel(FittedModel, Predictive, ABC):
             ValueError: The totals break a rule of `check_learnable`, or `prior_sd` is not positive.
         """
         check_learnable(totals)
-        if not self.prior_sd > 0:
-            raise ValueError(f"prior_sd must be positive, not {self.prior_sd}")
         theta = self.initial(totals) if start is None else self.checked_working(start)
         return self._learn(objective, self.prior(totals), theta, totals.customers)
 

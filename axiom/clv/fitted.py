@@ -75,6 +75,8 @@ class FittedModel(ABC):
         """Theta of natural parameters, shape (k,)."""
 
     def _learn(self, objective: Objective, prior: GaussianPrior, start: FloatArray, customers: float) -> Self:
+        if not self.prior_sd > 0:
+            raise ValueError(f"prior_sd must be positive, not {self.prior_sd}")
         ends = [maximise(prior.added_to(objective), row) for row in np.atleast_2d(start)]
         # Of two starts that reached one summit the first counts, whatever the rounding of their last steps.
         best = max(ends, key=lambda end: (end.converged, round(end.value, 6)))

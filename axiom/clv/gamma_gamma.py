@@ -29,7 +29,8 @@ class GammaGamma(FittedModel, ValuePredictive):
 
     Args:
         prior_sd: As `FittedModel`, on ln p and ln(q-1).
-        correlation_limit: `fit` warns when x and mean spend correlate beyond it, as independence is assumed.
+        correlation_limit: `fit` warns when x and mean spend clearly correlate beyond it, as the model takes
+            them to be independent.
 
     After `fit`, besides the attributes of `FittedModel`:
         correlation_: Correlation of x and mean spend over repeat buyers.
@@ -78,13 +79,19 @@ class GammaGamma(FittedModel, ValuePredictive):
         return self._learn(objective, self.prior(), theta, totals.buyers)
 
     def check_learnable(self, totals: SpendTotals) -> None:
-        """Store the correlation of x and mean spend; refuse fewer than two repeat buyers, warn about a strong one."""
+        """Store the correlation of x and mean spend; refuse too few buyers or equal spend, warn about a strong one."""
         if totals.buyers < 2:
             raise ValueError(
                 f"{totals.buyers:.0f} repeat buyers are too few: a spend model needs at least two customers with x > 0"
             )
+        if not totals.varies:
+            raise ValueError(
+                f"all repeat buyers spend the same ({totals.value_per_purchase:.6g} a purchase), so there is no spread "
+                "to learn; multiply expected purchases by that amount instead"
+            )
         self.correlation_ = totals.correlation
-        if abs(self.correlation_) > self.correlation_limit:
+        # Two standard errors beyond the limit: in a handful of customers any correlation occurs by chance.
+        if abs(self.correlation_) - 2.0 / np.sqrt(totals.buyers) > self.correlation_limit:
             warnings.warn(
                 f"x and mean spend correlate with {self.correlation_:.2f} (limit {self.correlation_limit}): "
                 "Gamma-Gamma assumes independence, so expect biased values for the most frequent buyers",

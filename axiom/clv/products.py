@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import digamma, gammaln
 
 if TYPE_CHECKING:
-    from axiom.maths.arrays import FloatArray
+    from axiom.maths.arrays import ArrayLike, FloatArray
 
 # Stirling's series for ln Γ is exact to double precision from here on with five terms.
 _SHIFT = 16
 _STIRLING = (1 / 1188, -1 / 1680, 1 / 1260, -1 / 360, 1 / 12)
+_DIGAMMA = (1 / 132, -1 / 240, 1 / 252, -1 / 120, 1 / 12)
 
 
 def log_rising(base: FloatArray, m: FloatArray) -> FloatArray:
@@ -50,6 +52,22 @@ def log_survival(phi: FloatArray, stay: FloatArray, whole: FloatArray, s: FloatA
 def log_share(phi: FloatArray, stay: FloatArray, whole: FloatArray) -> FloatArray:
     """ln(stay/whole) with whole = phi + stay, by way of whichever of phi and stay is the smaller."""
     return np.where(phi < stay, np.log1p(-np.minimum(phi / whole, 0.5)), np.log(stay / whole))
+
+
+def log_gamma_error(y: ArrayLike) -> FloatArray:
+    """Ln Γ(y) - [(y - 1/2) ln y - y + ln(2 π)/2], what Stirling's formula leaves out; about 1/(12 y)."""
+    y = np.asarray(y, dtype=np.float64)
+    small = np.minimum(y, _SHIFT)
+    exact = gammaln(small) - (small - 0.5) * np.log(small) + small - 0.5 * np.log(2.0 * np.pi)
+    return np.where(y < _SHIFT, exact, _correction(np.maximum(y, _SHIFT)))
+
+
+def digamma_error(y: ArrayLike) -> FloatArray:
+    """The digamma function minus ln y, about -1/(2 y) (Abramowitz & Stegun 6.3.18)."""
+    y = np.asarray(y, dtype=np.float64)
+    small, inverse = np.minimum(y, _SHIFT), 1.0 / np.maximum(y, _SHIFT)
+    series = inverse * (-0.5 - inverse * np.polyval(_DIGAMMA, inverse * inverse))
+    return np.asarray(np.where(y < _SHIFT, digamma(small) - np.log(small), series))
 
 
 def _correction(y: FloatArray) -> FloatArray:

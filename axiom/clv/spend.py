@@ -11,9 +11,10 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import betaln, digamma, polygamma
+from scipy.special import polygamma
 
 from axiom.clv.inputs import numbers, refuse
+from axiom.clv.products import digamma_error, log_gamma_error
 
 if TYPE_CHECKING:
     from axiom.clv.newton import Terms
@@ -59,6 +60,12 @@ class SpendTotals:
     def value_per_purchase(self) -> float:
         """Mean value of a purchase, over all purchases."""
         return self.x_mean / self.x
+
+    @property
+    def varies(self) -> bool:
+        """Whether mean spend differs between customers by more than 0.003 %."""
+        mean = self.mean / self.buyers
+        return self.mean_mean / self.buyers - mean**2 > 1e-9 * mean**2
 
     @property
     def correlation(self) -> float:
@@ -111,6 +118,10 @@ def check_buyers(x: ArrayLike, mean_spend: ArrayLike, weights: ArrayLike | None)
 def spend_terms(p: float, q: float, effects: FloatArray, design: FloatArray, spend: Spend) -> Terms:
     """Log likelihood of repeat buyers, gradient and Hessian in (p, q, effects), where ln gamma = design @ effects.
 
+    With a = p x, N = a + q, share = S/(gamma + S), its mode a/N and the distance d = ln(z̄ q) - ln(gamma p) of their log
+    odds, everything is written in ln(share/mode) and ln((1 - share)/(1 - mode)), which are small where terms like
+    a ln(share) - ln B(a, q) are huge and cancel: amounts may vary as little as one in ten thousand.
+
     Args:
         p: Shape of a purchase.
         q: Shape of the law of scales.
@@ -119,24 +130,30 @@ def spend_terms(p: float, q: float, effects: FloatArray, design: FloatArray, spe
         spend: The repeat buyers, n of them.
     """
     x, w = spend.x, spend.weight
-    ratio = x * spend.mean * np.exp(-(design @ effects))
-    more, less = np.log1p(ratio), np.log1p(1.0 / ratio)
-    rest = 1.0 / (1.0 + ratio)
-    share = ratio * rest
+    a = p * x
+    total = a + q
+    mode = a / total
+    d = np.log(spend.mean) + np.log(q) - np.log(p) - design @ effects
+    log_share = -np.log1p((q / total) * np.expm1(-d))
+    log_rest = -np.log1p(mode * np.expm1(d))
     # Gamma functions depend on x alone, which takes few values.
     reached = np.bincount(x.astype(np.int64), weights=w)
     counts = np.flatnonzero(reached)
     buyers, shape = reached[counts], p * counts
-    f = -float(buyers @ betaln(shape, q) + w @ (q * more + p * x * less + np.log(spend.mean)))
-    common, curve = digamma(shape + q), polygamma(1, shape + q)
-    slope_p = -(buyers * counts) @ (digamma(shape) - common) - (w * x) @ less
-    slope_q = -buyers @ (digamma(q) - common) - w @ more
-    g = np.concatenate([[slope_p, slope_q], design.T @ (w * (q * share - p * x * rest))])
+    whole = shape + q
+    level = 0.5 * np.log(shape * q / (2.0 * np.pi * whole))
+    level += log_gamma_error(whole) - log_gamma_error(shape) - log_gamma_error(q)
+    f = float(buyers @ level + w @ (a * log_share + q * log_rest - np.log(spend.mean)))
+    common, curve = digamma_error(whole), polygamma(1, whole)
+    slope_p = (buyers * counts) @ (common - digamma_error(shape)) + (w * x) @ log_share
+    slope_q = buyers @ (common - digamma_error(q)) + w @ log_rest
+    g = np.concatenate([[slope_p, slope_q], design.T @ (w * a * np.expm1(log_share))])
+    share, rest = mode * np.exp(log_share), (q / total) * np.exp(log_rest)
     H = np.empty((g.size, g.size))
     H[0, 0] = -(buyers * counts**2) @ (polygamma(1, shape) - curve)
     H[0, 1] = H[1, 0] = (buyers * counts) @ curve
     H[1, 1] = -buyers @ (polygamma(1, q) - curve)
     H[0, 2:] = H[2:, 0] = -design.T @ (w * x * rest)
     H[1, 2:] = H[2:, 1] = design.T @ (w * share)
-    H[2:, 2:] = -design.T @ ((w * (q + p * x) * share * rest)[:, None] * design)
+    H[2:, 2:] = -design.T @ ((w * total * share * rest)[:, None] * design)
     return f, g, H
