@@ -10,7 +10,7 @@ DEMO_HOME ?= axiom-demo
 # uv from the PATH, else a private copy in .uv (no system package is touched)
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 
-.PHONY: help install lock demo test test-fast check lint types imports format bench bench-quick serve clean
+.PHONY: help install lock docs demo test test-fast check lint types imports format bench bench-quick serve clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ $(STAMP): requirements.lock pyproject.toml | $(filter .uv/bin/uv,$(UV))
 
 lock:  ## pin all dependencies anew, with hashes and without addresses
 	$(UV) pip compile pyproject.toml -q --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url -o requirements.lock
+
+docs: install  ## write docs/reference.md from the code
+	$(BIN)/python -m axiom.cli.reference > docs/reference.md
 
 demo: install  ## a synthetic company through every stage, to live scores
 	AXIOM_HOME=$(DEMO_HOME) $(BIN)/axiom demo
