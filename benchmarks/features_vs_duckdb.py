@@ -20,6 +20,7 @@ import json
 import os
 import tempfile
 import time
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ from axiom.features.build import BuildJob, build_bucket
 from axiom.features.definitions import Feature, FeatureSet, Filter
 from axiom.features.kernel import compute
 from axiom.features.plan import Plan, compile_plan
-from axiom.features.sql_measures import days_between, expression
+from axiom.features.sql_measures import days_between, expression, utc
 from axiom.lake import FileEntry, Lake, Manifest, Storage, buckets_of
 
 if TYPE_CHECKING:
@@ -134,15 +135,20 @@ def duckdb_sql(plan: Plan, paths: Sequence[str], as_of: int) -> str:
     """One aggregate over the rows that one cut-off sees."""
     moment = f"make_timestamptz({as_of})"
     known = f" AND known_at <= {moment}" if "known_at" in plan.reads["events"] else ""
+    here = datetime.fromtimestamp(as_of // 1_000_000, UTC).replace(tzinfo=None)
     columns = [
         f"{days_between('as_of', 'min(ts)') if c.feature.kind == 'tenure' else expression(c)} AS {c.name}"
         for c in plan.columns
     ]
     names = ", ".join(column for column in plan.reads["events"] if column not in {"event_ts", "known_at"})
     return (
-        f"SELECT customer_id, as_of, {', '.join(columns)}\n"
-        f"FROM (SELECT {names}, event_ts AS ts, {moment} AS as_of FROM read_parquet({list(paths)!r})\n"
-        f"  WHERE event_ts < {moment}{known})\nGROUP BY customer_id, as_of"
+        (
+            f"SELECT customer_id, {moment} AS as_of, {', '.join(columns)}\n"
+            f"FROM (SELECT {names}, {utc('event_ts')} AS ts FROM read_parquet({list(paths)!r})\n"
+            f"  WHERE event_ts < {moment}{known})\nGROUP BY customer_id"
+        )
+        .replace("as_of - INTERVAL", f"TIMESTAMP '{here}' - INTERVAL")
+        .replace("epoch_us(as_of)", str(as_of))
     )
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from axiom.contracts import ENTITIES
-from axiom.features.sql_measures import days_between, default, expression, identifier, literal, needs_person
+from axiom.features.sql_measures import days_between, default, expression, identifier, literal, needs_person, utc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from axiom.features.plan import Column, Plan
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DAWN = "TIMESTAMPTZ '1900-01-01 00:00:00+00'"
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (UTC, as in the SQL)
+_DAWN = "TIMESTAMP '1900-01-01'"
 _ROWS = ("transactions", "events")
 _KEY = "as_of, customer_id"
 
@@ -50,23 +50,23 @@ def feature_sql(plan: Plan, as_ofs: Sequence[int] | None = None) -> str:
 
 def _cutoffs(as_ofs: Sequence[int] | None) -> str:
     if as_ofs is None:
-        return "  SELECT CAST($as_of AS TIMESTAMPTZ) AS as_of"
+        return f"  SELECT {utc('CAST($as_of AS TIMESTAMPTZ)')} AS as_of"
     times = ((_EPOCH + timedelta(microseconds=as_of)).isoformat(sep=" ") for as_of in as_ofs)
-    rows = ", ".join(f"(TIMESTAMPTZ '{time}')" for time in times)
+    rows = ", ".join(f"(TIMESTAMP '{time}')" for time in times)
     return f"  SELECT as_of FROM (VALUES {rows}) AS v(as_of)"
 
 
 def _known_at(plan: Plan, entity: str) -> str:
     time = ENTITIES[entity].time_column
-    return f"coalesce(known_at, {time})" if "known_at" in plan.reads[entity] else time
+    return utc(f"coalesce(known_at, {time})" if "known_at" in plan.reads[entity] else time)
 
 
 def _visible_rows(plan: Plan, entity: str) -> dict[str, str]:
     """Rows each cut-off sees: happened, known, and not yet replaced by a later version of the same key."""
     shape, known_at = ENTITIES[entity], _known_at(plan, entity)
     time, key = shape.time_column, shape.key_column
-    source, parts, conditions = entity, {}, [f"{time} < as_of"]
-    if known_at != time:
+    source, parts, conditions = entity, {}, [f"{utc(time)} < as_of"]
+    if "known_at" in plan.reads[entity]:
         conditions.append(f"{known_at} <= as_of")
     if key in plan.reads[entity]:
         source = f"{entity}_versions"
@@ -76,7 +76,7 @@ def _visible_rows(plan: Plan, entity: str) -> dict[str, str]:
         )
         conditions.append("(replaced_at IS NULL OR replaced_at > as_of)")
     plain = [identifier(name) for name in plan.reads[entity] if name not in {"customer_id", time, key, "known_at"}]
-    columns = ", ".join(["as_of", "customer_id", f"{time} AS ts", *plain])
+    columns = ", ".join(["as_of", "customer_id", f"{utc(time)} AS ts", *plain])
     parts[f"visible_{entity}"] = f"  SELECT {columns}\n  FROM {source} JOIN cutoffs ON {' AND '.join(conditions)}"
     return parts
 
@@ -84,7 +84,7 @@ def _visible_rows(plan: Plan, entity: str) -> dict[str, str]:
 def _attributes(plan: Plan) -> str:
     """The latest row of each customer's attributes that each cut-off sees."""
     known_at = f"coalesce({_known_at(plan, 'customers')}, {_DAWN})" if _dated(plan) else _DAWN
-    since = f"coalesce(valid_from, {_DAWN})" if _dated(plan) else _DAWN
+    since = f"coalesce({utc('valid_from')}, {_DAWN})" if _dated(plan) else _DAWN
     plain = [identifier(name) for name in plan.reads["customers"] if name not in {"customer_id", "known_at"}]
     return (
         f"  SELECT {', '.join(['as_of', 'customer_id', *plain])}\n"
@@ -102,10 +102,10 @@ def _starts(plan: Plan) -> str:
     unions = [f"  SELECT {_KEY}, ts FROM visible_{entity}" for entity in _ROWS if entity in plan.reads]
     reads = plan.reads.get("customers", ())
     if "signup_ts" in reads:
-        unions.append(f"  SELECT {_KEY}, signup_ts FROM attributes WHERE signup_ts < as_of")
+        unions.append(f"  SELECT {_KEY}, {utc('signup_ts')} FROM attributes WHERE {utc('signup_ts')} < as_of")
     if "valid_from" in reads:
         unsigned = "signup_ts IS NULL AND " if "signup_ts" in reads else ""
-        unions.append(f"  SELECT {_KEY}, NULL FROM attributes WHERE {unsigned}valid_from > {_DAWN}")
+        unions.append(f"  SELECT {_KEY}, NULL FROM attributes WHERE {unsigned}{utc('valid_from')} > {_DAWN}")
     return "\n  UNION ALL\n".join(unions)
 
 
@@ -130,14 +130,14 @@ def _purchase_days(plan: Plan) -> str:
     has_amount = "amount" in plan.reads["transactions"]
     amount = "amount" if has_amount else "CAST(NULL AS DOUBLE)"
     return (
-        f"  SELECT {_KEY}, CAST(ts AT TIME ZONE 'UTC' AS DATE) AS day, sum({amount}) AS net\n"
+        f"  SELECT {_KEY}, CAST(ts AS DATE) AS day, sum({amount}) AS net\n"
         f"  FROM visible_transactions GROUP BY ALL\n"
         f"  HAVING count({amount}) = 0 OR sum({amount}) > 1e-9 * sum(abs({amount}))"
     )
 
 
 _RFM = f"""  SELECT {_KEY}, count(*) - 1 AS x, max(day) - min(day) AS t_x,
-    CAST((as_of - INTERVAL 1 MICROSECOND) AT TIME ZONE 'UTC' AS DATE) - min(day) AS "T",
+    CAST(as_of - INTERVAL 1 MICROSECOND AS DATE) - min(day) AS "T",
     avg(net) FILTER (WHERE day > first_day) AS mean_spend
   FROM (SELECT *, min(day) OVER (PARTITION BY {_KEY}) AS first_day FROM purchase_days) GROUP BY {_KEY}"""
 
@@ -169,8 +169,9 @@ def _final(plan: Plan, joined: Sequence[str]) -> str:
     columns = [_output(column) for column in plan.columns if column.feature.kind != "sql"]
     tables = [*joined, *(["attributes"] if "customers" in plan.reads else [])]
     joins = "".join(f"\nLEFT JOIN {name} USING ({_KEY})" for name in tables)
-    select = ",\n".join(f"  {text}" for text in ["customer_id", "as_of", *base, "lifecycle", *columns])
-    return f"SELECT\n{select}\nFROM people{joins}\nORDER BY {_KEY}"
+    moment = "make_timestamptz(epoch_us(as_of)) AS as_of"
+    select = ",\n".join(f"  {text}" for text in ["customer_id", moment, *base, "lifecycle", *columns])
+    return f"SELECT\n{select}\nFROM people{joins}\nORDER BY people.as_of, customer_id"
 
 
 def _output(column: Column) -> str:
