@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from axiom.maths.intervals import MetricValue
+    from axiom.maths.profit import RetentionCosts
     from axiom.pipelines.train import TrainRequest
     from axiom.pipelines.workspace import Workspace
     from axiom.training.churn_report import ChurnReport
     from axiom.training.clv import ClvBacktest
+    from axiom.training.options import ChurnOptions
 
 train = typer.Typer(no_args_is_help=True, help="Train a model and register it: churn or clv.")
 backtest = typer.Typer(no_args_is_help=True, help="Judge models at rolling origins without registering one.")
@@ -30,6 +32,10 @@ Latest = Annotated[
 Every = Annotated[str, typer.Option(help="Distance between cut-offs.")]
 Back = Annotated[int | None, typer.Option(min=1, help="How many earlier cut-offs. Default: as many as are needed.")]
 Features = Annotated[Path | None, typer.Option("--features", exists=True, help="YAML file of the features.")]
+StaticTable = Annotated[
+    Path | None,
+    typer.Option("--table", help="A file of labelled rows without times, instead of the lake; registers nothing."),
+]
 Models = Annotated[list[str] | None, typer.Option("--model", help="What to compare; repeatable.")]
 
 CHURN_COLUMNS = {
@@ -74,6 +80,12 @@ def train_churn(
     calibration: Annotated[str, typer.Option(help="auto, none, platt or isotonic.")] = "auto",
     class_weight: Annotated[str, typer.Option(help="none or balanced.")] = "none",
     value_weight: Annotated[bool, typer.Option("--value-weight", help="Rows count as the customer is worth.")] = False,
+    contact_cost: Annotated[float | None, typer.Option(help="Of contacting one customer; sets the threshold.")] = None,
+    offer_cost: Annotated[float, typer.Option(help="Of the offer to one who takes it.")] = 0.0,
+    save_rate: Annotated[float, typer.Option(help="Share of churners whom the offer keeps.")] = 0.3,
+    static: StaticTable = None,
+    target: Annotated[str, typer.Option(help="With --table: column of the label.")] = "",
+    positive: Annotated[str | None, typer.Option(help="With --table: its value that means churned.")] = None,
     name: Name = None,
     as_of: Latest = None,
     every: Every = "30d",
@@ -94,22 +106,55 @@ def train_churn(
             calibration=calibration,  # type: ignore[arg-type]  # the options check their words themselves
             class_weight=class_weight,  # type: ignore[arg-type]
             value_weight=value_weight,
+            costs=_costs(contact_cost, offer_cost, save_rate),
             seed=ws.settings.seed,
         )
-        request = _request(horizon, name, as_of, every, back, features)
-        trained = run(ws, request, options=options, definition=definition)
+        if static is not None:
+            _judge_table(ws, static, target, positive, options, as_json=json)
+            return
+        trained = run(ws, _request(horizon, name, as_of, every, back, features), options=options, definition=definition)
         report: ChurnReport = trained.result.report
-        lines = [
-            f"{trained.version.ref}: {report.verdict}",
-            "",
-            *table([_churn_row(score.name, score.metrics, report.champion) for score in report.models]),
-            "",
-            f"  kept {report.champion}: {report.rule}",
-            *_windows(report.windows),
-            *_ending(ws, trained.report_path, trained.warnings),
-        ]
+        lines = [f"{trained.version.ref}: {report.verdict}", *_churn_lines(report)]
+        lines += _ending(ws, trained.report_path, trained.warnings)
     payload = {"model": trained.version.ref, "report": report.to_dict(), "report_path": trained.report_path}
     emit({**payload, "warnings": trained.warnings}, as_json=json, lines=lines)
+
+
+def _judge_table(
+    ws: Workspace, path: Path, target: str, positive: str | None, options: ChurnOptions, *, as_json: bool
+) -> None:
+    from axiom.errors import MisuseError
+    from axiom.pipelines.train import judge_table
+
+    if not target:
+        raise MisuseError("--table needs --target", hint="name the column of the label: --target Churn")
+    judged = judge_table(ws, path, target, positive=positive, options=options)
+    report = judged.result.report
+    lines = [f"{path.name}, not registered: its rows have no times. {report.verdict}", *_churn_lines(report)]
+    lines += _ending(ws, judged.report_path, report.warnings)
+    emit({"model": None, "report": report.to_dict(), "report_path": judged.report_path}, as_json=as_json, lines=lines)
+
+
+def _costs(contact_cost: float | None, offer_cost: float, save_rate: float) -> RetentionCosts | None:
+    from axiom.errors import MisuseError
+    from axiom.maths.profit import RetentionCosts
+
+    if contact_cost is None:
+        return None
+    try:
+        return RetentionCosts(contact_cost, offer_cost, save_rate)
+    except ValueError as error:
+        raise MisuseError(f"the costs cannot be: {error}") from None
+
+
+def _churn_lines(report: ChurnReport) -> list[str]:
+    return [
+        "",
+        *table([_churn_row(score.name, score.metrics, report.champion) for score in report.models]),
+        "",
+        f"  kept {report.champion}: {report.rule}",
+        *_windows(report.windows),
+    ]
 
 
 @train.command("clv", epilog="Example: axiom train clv --horizon 90")

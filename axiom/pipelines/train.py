@@ -117,6 +117,46 @@ def train_churn(
     return Trained(version, result, folder, (*warnings, *result.report.warnings))
 
 
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A churn comparison on a table without times; nothing is registered. The report lies below the lake's root."""
+
+    result: ChurnResult
+    report_path: str
+
+
+def judge_table(
+    ws: Workspace, path: Path, target: str, *, positive: str | None = None, options: ChurnOptions | None = None
+) -> Judged:
+    """Compare churn models on a file of labelled rows that have no times.
+
+    It registers nothing: a model that was never judged on a later time must not score customers.
+
+    Raises:
+        NotFoundError: no such file.
+        BadInputError: the file cannot be read, or the target has not two values.
+        MisuseError: no such column.
+    """
+    from axiom.training.plots import plot_report
+    from axiom.training.report import to_json, to_markdown
+    from axiom.training.static import read_static, train_static
+
+    table, notes = read_static(path, target, positive=positive)
+    params = {"table": path.name, "target": target}
+    with _working(ws, "train churn", f"{path.name}-{target}", params) as (_attempt, engine, on_plan, on_done):
+        result = train_static(
+            table,
+            options or ChurnOptions(seed=ws.settings.seed),
+            engine=engine,
+            notes=notes,
+            on_plan=on_plan,
+            on_done=on_done,
+        )
+    texts = {"report.json": to_json(result.report).encode(), "report.md": to_markdown(result.report).encode()}
+    stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    return Judged(result, write_report(ws, f"train/{path.stem}-{stamp}", texts, plot_report(result)))
+
+
 def train_clv(ws: Workspace, request: TrainRequest, *, options: ClvOptions | None = None) -> Trained:
     """Backtest the CLV candidates, keep the champion, fit it to the customers of today and register it.
 
@@ -295,10 +335,14 @@ def _json(value: Any) -> bytes:
 
 @contextmanager
 def _running(ws: Workspace, stage: str, request: TrainRequest, built: BuildReport) -> Iterator[Running]:
-    """A tracked run with an engine, and a progress bar whose length is told once the fits are counted."""
-    ws.registry.check_recorder()
     key = f"{request.name or stage.rsplit(maxsplit=1)[-1]}-{request.horizon}d-{built.features_id}"
-    params = {"horizon": request.horizon, "features": built.features_id}
+    with _working(ws, stage, key, {"horizon": request.horizon, "features": built.features_id}) as running:
+        yield running
+
+
+@contextmanager
+def _working(ws: Workspace, stage: str, key: str, params: dict[str, Any]) -> Iterator[Running]:
+    """A tracked run with an engine, and a progress bar whose length is told once the fits are counted."""
     with (
         tracked(ws.db, stage, key, params) as attempt,
         open_engine(ws.settings) as engine,
