@@ -10,7 +10,7 @@ import numpy as np
 
 from axiom.features.kernel import compute
 from axiom.features.perturb import FUTURES, perturbed
-from axiom.features.rows import DAWN
+from axiom.sources.cleaning import DAWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -10,8 +10,9 @@ import numpy as np
 from axiom.features.distinct import distinct
 from axiom.features.grid import Grid, Span, days
 from axiom.features.plan import Plan, window_days
-from axiom.features.rows import DAWN, NEVER, NO_TIME, Bucket
+from axiom.features.rows import NEVER, NO_TIME, Bucket
 from axiom.features.selection import Selection
+from axiom.sources.cleaning import DAWN
 
 if TYPE_CHECKING:
     from axiom.features.definitions import Feature, Filter

@@ -10,6 +10,7 @@ import numpy as np
 from axiom.contracts import ENTITIES
 from axiom.errors import BadInputError, CorruptError
 from axiom.features.versions import superseded_at
+from axiom.sources.cleaning import DAWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +24,6 @@ DAY = 86_400_000_000
 """Microseconds in a day."""
 NEVER = np.iinfo(np.int64).max
 NO_TIME = np.iinfo(np.int64).min
-DAWN = -2_208_988_800_000_000
-"""1900-01-01: what ingest puts into `valid_from` where nobody knows since when an attribute holds."""
 
 
 @dataclass(frozen=True)
