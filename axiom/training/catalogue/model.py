@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -24,6 +24,10 @@ RowScorer: TypeAlias = "Callable[[FloatArray], float]"
 
 class Scorer(ABC):
     """What a fitted model does with encoded columns. Subclasses are frozen dataclasses, so they can be stored."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What was derived from the fields (a live booster) is derived again where the scorer arrives.
+        return {part.name: getattr(self, part.name) for part in fields(self)}  # type: ignore[arg-type]
 
     @abstractmethod
     def probability(self, Z: FloatArray) -> FloatArray:

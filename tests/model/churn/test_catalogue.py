@@ -192,6 +192,35 @@ def test_xgboost_arrays_give_what_xgboost_gives_in_32_bits(
     np.testing.assert_allclose(model.predict_proba(fresh.X), expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["decision_tree", "random_forest", "gradient_boosting", "xgboost"])
+def test_many_rows_go_through_compiled_trees_with_the_same_result(
+    name: str, fitted: dict[str, FittedModel], company: Callable[..., ChurnTable]
+) -> None:
+    scorer = fitted[name].scorer
+    Z = fitted[name].encode(company(customers=2500, cutoffs=1, seed=9).X)
+    assert np.isnan(Z).any() == (name in {"gradient_boosting", "xgboost"})
+    np.testing.assert_allclose(scorer.margin(Z), scorer.margin_of_arrays(Z), rtol=0, atol=1e-12)  # type: ignore[attr-defined]
+
+
+def test_a_tree_that_is_one_leaf_scores_many_rows(training: ChurnTable) -> None:
+    rate = training.churned.mean()
+    model = estimator("decision_tree", min_rows=len(training)).fit(training)
+    many = training.rows(np.arange(3000) % len(training))
+    np.testing.assert_allclose(model.predict_proba(many.X), rate)
+    assert model.compile()(model.encoder.layout.matrix(training.X)[0]) == pytest.approx(rate)
+
+
+def test_a_scorer_travels_without_what_it_derived(fitted: dict[str, FittedModel], fresh: ChurnTable) -> None:
+    import pickle
+
+    model = fitted["lightgbm"]
+    expected = model.predict_proba(fresh.X)
+    assert "booster" in vars(model.scorer)
+    again = pickle.loads(pickle.dumps(model))
+    assert "booster" not in vars(again.scorer)
+    np.testing.assert_array_equal(again.predict_proba(fresh.X), expected)
+
+
 def test_a_risk_group_has_the_rate_that_was_observed_in_it(
     fitted: dict[str, FittedModel], training: ChurnTable
 ) -> None:
