@@ -11,7 +11,6 @@ import numpy as np
 
 from axiom.contracts import ENTITIES
 from axiom.sources.expressions import Sql, column_named, quoted
-from axiom.sources.mapping import typed_schema
 from axiom.sources.values import Typed, mask_of, one_array, to_number, to_text, to_time
 
 if TYPE_CHECKING:
@@ -96,22 +95,28 @@ class Cleaner:
     @cached_property
     def reads(self) -> tuple[str, ...]:
         """Source columns that cleaning needs."""
-        watermark = (self._watermark,) if self._watermark else ()
+        watermark = (self.watermark,) if self.watermark else ()
         return tuple(dict.fromkeys((*self.mapping.reads, *self.contract.new, *self.contract.retyped, *watermark)))
 
     @cached_property
-    def _watermark(self) -> str:
+    def watermark(self) -> str:
+        """The watermark column as the source spells it; "" when there is none."""
         return column_named(self.request.watermark, self.incoming.schema.names) if self.request.watermark else ""
 
     def clean(self, rows: pa.RecordBatch) -> Cleaned:
         """Clean some rows."""
-        verdicts, dropped = _Verdicts(rows.num_rows), np.zeros(rows.num_rows, dtype=np.bool_)
-        counts: dict[str, int] = {}
-        self._apply_contract(rows, verdicts)
-        computed = self._compute(rows, verdicts)
+        verdicts = _Verdicts(rows.num_rows)
+        inputs, unreadable = self._inputs(rows)
+        dropped, counts = np.zeros(rows.num_rows, dtype=np.bool_), {}
+        computed = self._compute(inputs)
         if self.mapping.where is not None:
-            dropped |= ~mask_of(computed["where"]) & (verdicts.codes == 0)
+            for name in self.mapping.where.reads:
+                verdicts.add(*unreadable.pop(name, ("", dropped)))
+            dropped = ~mask_of(computed["where"]) & (verdicts.codes == 0)
             counts["where"] = int(dropped.sum())
+        self._apply_contract(rows, verdicts)
+        for name, mask in unreadable.values():
+            verdicts.add(name, mask)
         columns = {}
         for term in self.mapping.terms:
             source = computed[term.target] if term.expression else one_array(rows.column(term.column))
@@ -124,38 +129,35 @@ class Cleaner:
             dropped |= negative
         return self._sort_out(rows, columns, verdicts, dropped, counts, amounts)
 
-    def _apply_contract(self, rows: pa.RecordBatch, verdicts: _Verdicts) -> None:
-        if self._watermark:
-            verdicts.add(f"{self._watermark} is missing", mask_of(rows.column(self._watermark).is_null()))
-        for name in self.contract.new:
-            verdicts.add(f"uses the new column {name}", mask_of(rows.column(name).is_valid()))
-        for name, kind in self.contract.retyped.items():
-            verdicts.add(f"{name} {_NOT_A[kind]} any more", self._convert(one_array(rows.column(name)), kind).bad)
-
-    def _compute(self, rows: pa.RecordBatch, verdicts: _Verdicts) -> dict[str, pa.Array]:
-        """Evaluate the expressions over typed columns. Text that does not fit its column's type refuses the row."""
+    def _inputs(self, rows: pa.RecordBatch) -> tuple[pa.Table, dict[str, tuple[str, BoolArray]]]:
+        """Columns that expressions read, text typed; and for each column why, and which, rows could not be read."""
         import pyarrow as pa
 
-        terms = self.mapping.computed
-        if not terms:
-            return {}
-        names = list(dict.fromkeys(name for term in terms for name in term.reads))
-        arrays = []
+        names = list(dict.fromkeys(name for term in self.mapping.computed for name in term.reads))
+        columns, unreadable = {}, {}
         for name in names:
             column = one_array(rows.column(name))
             if self.incoming.is_text:
                 kind = self.incoming.kind(name)
                 column, bad = self._convert(column, kind)
-                verdicts.add(f"{name} {_NOT_A[kind]}", bad)
-            arrays.append(column)
-        schema = typed_schema(self.incoming, names)
-        table = pa.Table.from_arrays(
-            arrays, schema=pa.schema([(f.name, a.type) for f, a in zip(schema, arrays, strict=True)])
-        )
-        if not names:
-            table = rows.select([])
-        result = self.sql.select(table, **{term.target: term.expression for term in terms})
+                unreadable[name] = (f"{name} {_NOT_A[kind]}", bad)
+            columns[name] = column
+        # Without a column there would be no rows either, and constants want rows.
+        return pa.table(columns) if columns else pa.table({ROW: pa.nulls(rows.num_rows)}), unreadable
+
+    def _compute(self, inputs: pa.Table) -> dict[str, pa.Array]:
+        if not self.mapping.computed:
+            return {}
+        result = self.sql.select(inputs, **{term.target: term.expression for term in self.mapping.computed})
         return {name: one_array(result[name]) for name in result.column_names}
+
+    def _apply_contract(self, rows: pa.RecordBatch, verdicts: _Verdicts) -> None:
+        if self.watermark:
+            verdicts.add(f"{self.watermark} is missing", mask_of(rows.column(self.watermark).is_null()))
+        for name in self.contract.new:
+            verdicts.add(f"uses the new column {name}", mask_of(rows.column(name).is_valid()))
+        for name, kind in self.contract.retyped.items():
+            verdicts.add(f"{name} {_NOT_A[kind]} any more", self._convert(one_array(rows.column(name)), kind).bad)
 
     def _convert(self, column: pa.Array, kind: ColumnType) -> Typed:
         if kind == "float":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,6 @@ import numpy as np
 from axiom.contracts import ENTITIES
 from axiom.lake import sort_rows
 from axiom.sources.cleaning import ROW
-from axiom.sources.expressions import quoted
 from axiom.sources.values import one_array
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from axiom.lake import FileEntry, Manifest, Snapshot
     from axiom.maths.arrays import BoolArray, IntArray
-
-_PLACE = "_place"
 
 
 @dataclass(frozen=True)
@@ -83,8 +81,13 @@ class Deduplicator:
             duplicate[places], repeated = self._plain_duplicates(rows.take(places) if keyed.any() else rows, bucket)
         if keyed.any():
             places = np.flatnonzero(keyed)
-            verdict = self._versions(rows.take(places) if len(places) < len(keyed) else rows, bucket)
-            duplicate[places], conflict[places], corrected = verdict.duplicate, verdict.conflict, verdict.corrected
+            with_key = rows.take(places) if len(places) < len(keyed) else rows
+            verdict = self._versions(with_key, bucket)
+            known = verdict.duplicate | verdict.conflict | verdict.corrected
+            # Rows that came before the key was mapped must not come again because it is now.
+            known = self._add_stored(with_key, known, bucket, lacking=self.key)
+            conflict[places], corrected = verdict.conflict, verdict.corrected
+            duplicate[places] = known & ~conflict[places] & ~corrected
             repeated += verdict.repeated
             if corrected.any():
                 rows = self._stamp(rows, places[corrected])
@@ -97,23 +100,26 @@ class Deduplicator:
 
     def _plain_duplicates(self, rows: pa.Table, bucket: int) -> tuple[BoolArray, int]:
         content = [name for name in rows.column_names if name not in {ROW, "known_at"}]
-        times = rows[self.time].cast("int64").to_numpy()
-        low, high = int(times.min()), int(times.max())
-        duplicate = np.zeros(rows.num_rows, dtype=np.bool_)
-        candidates = _same_neighbour(rows, times)
+        candidates = _same_neighbour(rows, self.time)
         occurrence = np.ones(rows.num_rows, dtype=np.int64)
         if len(candidates):
             occurrence[candidates] = _occurrences(rows.select(content).take(candidates))
-        repeated = int((occurrence > 1).sum())
-        if self.drop_repeats:
-            duplicate |= occurrence > 1
-        for columns, old in self._stored_rows(bucket, content, low, high):
-            left = np.flatnonzero(~duplicate)
-            duplicate[left] = _already_there(rows.select(columns).take(left), old)
-        return duplicate, repeated
+        repeats = occurrence > 1
+        known = repeats if self.drop_repeats else np.zeros(rows.num_rows, dtype=np.bool_)
+        return self._add_stored(rows, known, bucket), int(repeats.sum())
+
+    def _add_stored(self, rows: pa.Table, known: BoolArray, bucket: int, *, lacking: str = "") -> BoolArray:
+        """`known`, and the other rows that silver holds; `lacking`: look only at files without this column."""
+        content = [name for name in rows.column_names if name not in {ROW, "known_at"}]
+        times = rows[self.time].cast("int64").to_numpy()
+        found = known.copy()
+        for columns, old in self._stored_rows(bucket, content, int(times.min()), int(times.max()), lacking):
+            left = np.flatnonzero(~found)
+            found[left] = _already_there(rows.select(columns).take(left), old)
+        return found
 
     def _stored_rows(
-        self, bucket: int, columns: Sequence[str], low: int, high: int
+        self, bucket: int, columns: Sequence[str], low: int, high: int, lacking: str
     ) -> list[tuple[list[str], pa.Table]]:
         """Silver's rows in a range of time, in one table for every set of columns that they share with the batch."""
         import pyarrow as pa
@@ -126,6 +132,8 @@ class Deduplicator:
                 if file.bucket != bucket or not _meets(file, low, high) or not self._comparable(commit, columns):
                     continue
                 source = self.before.storage.parquet(file.path)
+                if lacking and lacking in source.schema_arrow.names:
+                    continue
                 shared = tuple(name for name in columns if name in source.schema_arrow.names)
                 table = source.read(columns=list(shared))
                 inside = pc.and_(pc.greater_equal(table[self.time], earliest), pc.less_equal(table[self.time], latest))
@@ -144,20 +152,13 @@ class Deduplicator:
 
     def _versions(self, rows: pa.Table, bucket: int) -> _Verdict:
         """Compare each keyed row with the version before it, in silver or in the batch."""
-        import pyarrow as pa
-
-        identity = ["customer_id", self.key]
-        content = [name for name in rows.column_names if name not in {ROW, "known_at", *identity}]
-        new = rows.select([name for name in rows.column_names if name != ROW])
-        new = new.append_column(_PLACE, pa.array(np.arange(rows.num_rows)))
-        if "known_at" in rows.column_names:
-            known = f"coalesce(known_at, {quoted(self.time)})"
-        else:
-            known = f"(make_timestamp({self.arrived}) at time zone 'UTC')"
-        stored = [column for column in self.before.columns if column in rows.column_names]
-        has_key = self.key in stored
-        old = self.before.read(bucket, [*stored, *([] if "known_at" in stored else ["known_at"])]) if has_key else None
-        return _judge_versions(new, old, identity, content, known)
+        content = [name for name in rows.column_names if name not in {ROW, "known_at", "customer_id", self.key}]
+        new = _identified(rows, self, content, new=True)
+        if self.key not in self.before.columns:
+            return _judge_versions(new, new.slice(0, 0))
+        stored = [name for name in content if name in self.before.columns]
+        old = self.before.read(bucket, ["customer_id", self.key, *stored, "known_at"])
+        return _judge_versions(new, _identified(old, self, content, new=False))
 
     def _stamp(self, rows: pa.Table, places: IntArray) -> pa.Table:
         """A correction that does not say since when it is known, is known since it arrived."""
@@ -178,36 +179,47 @@ class _Verdict:
     repeated: int
 
 
-def _judge_versions(
-    new: pa.Table, old: pa.Table | None, identity: Sequence[str], content: Sequence[str], known: str
-) -> _Verdict:
+def _identified(table: pa.Table, how: Deduplicator, content: Sequence[str], *, new: bool) -> pa.Table:
+    """Rows as versions: customer, key, since when known, place, and content as c0, c1, … whatever it was called."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if "known_at" in table.column_names:
+        known = pc.coalesce(table["known_at"], table[how.time]) if new else table["known_at"]
+    else:
+        known = pa.repeat(pa.scalar(how.arrived, pa.timestamp("us", "UTC")), table.num_rows)
+    columns = {"customer": table["customer_id"], "key": table[how.key], "known": known}
+    columns["place"] = pa.array(np.arange(table.num_rows) if new else np.full(table.num_rows, -1))
+    columns["new"] = pa.repeat(pa.scalar(new), table.num_rows)
+    for number, name in enumerate(content):
+        columns[f"c{number}"] = table[name] if name in table.column_names else pa.nulls(table.num_rows)
+    return pa.table(columns)
+
+
+def _judge_versions(new: pa.Table, old: pa.Table) -> _Verdict:
     """Order the versions of each key by knowledge time, and compare neighbours.
 
     Of two different rows with one key and one knowledge time nobody can say which is right: the first stays.
     """
-    key = ", ".join(quoted(name) for name in identity)
-    in_old = set(old.column_names) if old is not None else set()
-    body = ", ".join(f"{quoted(name)}" for name in content)
-    old_body = ", ".join(quoted(name) if name in in_old else f"null as {quoted(name)}" for name in content)
-    stored = f"union all select {key}, known_at, -1, false, {old_body} from old" if old is not None else ""
+    content = ", ".join(["new is null", *(name for name in new.column_names if re.fullmatch(r"c\d+", name))])
     text = f"""
         with versions as (
-            select {key}, {known} as k, {_PLACE} as place, true as new, {body} from new {stored}
+            from new union all by name from old
         ), rows as (
-            select {key}, k, place, new, row({body}) as content from versions
-        ), first as (
-            select *, first_value(content) over (partition by {key}, k order by new, place) as leader from rows
+            select customer, key, known, place, new, row({content}) as content from versions
+        ), led as (
+            select *, first_value(content) over (partition by customer, key, known order by new, place) as leader
+            from rows
         ), judged as (
-            select *, content is distinct from leader as conflict from first
-        )
-        select place, conflict, content is not distinct from before as duplicate, before is not null as later,
-               seen > 1 as repeated
-        from (
-            select place, new, conflict, content,
-                   lag(content) over (partition by {key}, conflict order by k, new, place) as before,
-                   row_number() over (partition by {key}, content, new order by place) as seen
+            select *, content is distinct from leader as conflict from led
+        ), compared as (
+            select *, lag(content) over (partition by customer, key, conflict order by known, new, place) as before,
+                   row_number() over (partition by customer, key, content, new order by place) as seen
             from judged
-        ) where new order by place
+        )
+        select conflict, content is not distinct from before as duplicate, before is not null as later,
+               seen > 1 as repeated
+        from compared where new order by place
     """
     answer = _run(text, new=new, old=old)
     conflict = answer["conflict"].to_numpy()
@@ -218,49 +230,48 @@ def _judge_versions(
 
 def _occurrences(rows: pa.Table) -> IntArray:
     """How often each row, up to and with itself, occurs."""
-    import pyarrow as pa
-
-    columns = ", ".join(quoted(name) for name in rows.column_names)
-    new = rows.append_column(_PLACE, pa.array(np.arange(rows.num_rows)))
-    text = (
-        f"select row_number() over (partition by {columns} order by {_PLACE}) as n, {_PLACE} from new order by {_PLACE}"
-    )
+    new, columns = _placed(rows)
+    text = f"select row_number() over (partition by {', '.join(columns)} order by place) as n from new order by place"
     counts: IntArray = _run(text, new=new)["n"].to_numpy()
     return counts
 
 
 def _already_there(rows: pa.Table, old: pa.Table) -> BoolArray:
     """Whether the n-th copy of a row has a counterpart among n copies in silver."""
-    import pyarrow as pa
-
-    columns = [quoted(name) for name in rows.column_names]
+    new, columns = _placed(rows)
     listed = ", ".join(columns)
-    same = " and ".join(f"new.{name} is not distinct from have.{name}" for name in columns)
+    same = " and ".join(f"numbered.{name} is not distinct from have.{name}" for name in columns)
     text = f"""
         with have as (select {listed}, count(*) as copies from old group by all),
-             new as (select {listed}, {_PLACE},
-                            row_number() over (partition by {listed} order by {_PLACE}) as n from new)
-        select {_PLACE}, n <= coalesce(copies, 0) as there from new left join have on {same} order by {_PLACE}
+             numbered as (select *, row_number() over (partition by {listed} order by place) as n from new)
+        select n <= coalesce(copies, 0) as there from numbered left join have on {same} order by place
     """
-    new = rows.append_column(_PLACE, pa.array(np.arange(rows.num_rows)))
-    there: BoolArray = _run(text, new=new, old=old)["there"].to_numpy()
+    there: BoolArray = _run(text, new=new, old=old.rename_columns(columns))["there"].to_numpy()
     return there
 
 
-def _run(text: str, **tables: pa.Table | None) -> pa.Table:
+def _placed(rows: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Rows with their place, and columns called c0, c1, …: people's own names could be those of the query."""
+    import pyarrow as pa
+
+    columns = [f"c{number}" for number in range(rows.num_columns)]
+    return rows.rename_columns(columns).append_column("place", pa.array(np.arange(rows.num_rows))), columns
+
+
+def _run(text: str, **tables: pa.Table) -> pa.Table:
     import duckdb
 
     # A connection of its own: buckets are settled in parallel, and each must not take all cores.
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for name, table in tables.items():
-            if table is not None:
-                connection.register(name, table)
+            connection.register(name, table)
         return connection.sql(text).to_arrow_table()
 
 
-def _same_neighbour(rows: pa.Table, times: IntArray) -> IntArray:
+def _same_neighbour(rows: pa.Table, time: str) -> IntArray:
     """Positions of sorted rows that share customer and time with a neighbour: only they can repeat."""
+    times = rows[time].cast("int64").to_numpy()
     codes = one_array(rows["customer_id"]).indices.to_numpy()
     same = (codes[1:] == codes[:-1]) & (times[1:] == times[:-1])
     return np.flatnonzero(np.append(same, False) | np.append(False, same))

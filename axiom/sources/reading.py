@@ -221,8 +221,7 @@ def _numbered(table: pa.Table, first: int) -> pa.Table:
 def _note_watermark(reading: Reading, rows: pa.RecordBatch) -> None:
     import pyarrow.compute as pc
 
-    name = next(name for name in rows.schema.names if name.lower() == reading.request.watermark.lower())
-    newest = pc.max(one_array(rows.column(name))).as_py()
+    newest = pc.max(one_array(rows.column(reading.cleaner.watermark))).as_py()
     if newest is not None:
         watermark_text(newest)
         reading.newest = newest if reading.newest is None else max(reading.newest, newest)

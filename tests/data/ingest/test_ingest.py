@@ -408,3 +408,37 @@ def test_silver_is_sorted_and_bucketed_whatever_the_order_of_the_source(shop: An
         keys = list(zip(table["customer_id"].to_pylist(), table["txn_ts"].to_pylist(), strict=True))
         assert keys == sorted(keys)
         assert {bucket_of(customer, 2) for customer, _ in keys} == {file.bucket}
+
+
+def test_columns_may_have_any_name_that_a_query_of_ours_could_use(shop: Any) -> None:
+    names = ["n", "c0", "place", "new", "old", "content", "known", "copies", "source", "value"]
+    header = ",".join(["customer_id", "txn_ts", "amount", "transaction_id", *names])
+    mapping = {"transaction_id": "transaction_id", **{name: name for name in names}}
+    rows = [f"a,2024-01-01,5,{key},{','.join(str(n) for n in range(len(names)))}" for key in ("", "", "k")]
+    assert shop.ingest(shop.csv(rows, header=header), mapping=mapping, duplicates="keep").accepted == 3
+    changed = [*rows[:2], rows[2].replace(",9", ",10"), rows[0].replace(",9", ",10")]
+    report = shop.ingest(shop.csv(changed, header=header), mapping=mapping, duplicates="keep")
+    assert (report.accepted, report.duplicates) == (2, 2)
+
+
+def test_customers_without_attributes_are_still_customers(shop: Any) -> None:
+    report = shop.ingest(shop.csv(["a", "b", "a"], header="customer_id", name="c.csv"), entity="customers")
+    assert (report.accepted, report.duplicates) == (2, 1)
+    again = shop.ingest(shop.csv(["a", "c"], header="customer_id", name="c.csv"), entity="customers")
+    assert (again.accepted, again.duplicates) == (1, 1)
+
+
+def test_a_row_that_the_filter_leaves_out_is_not_judged(shop: Any) -> None:
+    rows = [*("a,2024-01-01,2,1" for _ in range(SAMPLE_ROWS)), "b,2023-01-01,many,", "b,2024-01-01,many,1"]
+    path = shop.csv(rows, header="Customer,Date,Qty,Price")
+    report = shop.ingest(path, mapping={"customer_id": "Customer"}, where="Date >= '2024-01-01'")
+    assert (report.dropped_by, report.refused_by) == ({"where": 1}, {"Qty is not a number": 1})
+
+
+def test_rows_that_came_before_their_key_was_mapped_do_not_come_again(shop: Any) -> None:
+    path = shop.csv(["1,a,2024-01-01,5", "2,a,2024-01-02,6"], header="order,customer_id,txn_ts,amount")
+    assert shop.ingest(path).accepted == 2
+    again = shop.ingest(path, mapping={"transaction_id": "order"})
+    assert (again.accepted, again.duplicates) == (0, 2)
+    grown = shop.csv(["1,a,2024-01-01,5", "3,a,2024-01-03,6"], header="order,customer_id,txn_ts,amount")
+    assert shop.ingest(grown, mapping={"transaction_id": "order"}).accepted == 1
