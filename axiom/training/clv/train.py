@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from axiom.errors import BadInputError
-from axiom.training.clv.backtest import NothingJudgedError, backtest_clv
+from axiom.training.clv.backtest import backtest_clv
 from axiom.training.clv.candidates import candidate
 from axiom.training.clv.card import card_fields
+from axiom.training.clv.findings import NothingJudgedError
 from axiom.training.clv.judging import fit_quietly, known_at
 from axiom.training.clv.model import ClvModel
 from axiom.training.clv.options import ClvOptions

@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from axiom.lake import Lake, Storage
 from axiom.training.clv import Origin, RfmArrays, Snapshot
+from axiom.training.clv.distributed import RfmOfFeatures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    import pyarrow as pa
 
     from axiom.maths.arrays import FloatArray
 
@@ -75,3 +80,17 @@ def shop() -> Shop:
 def origins(shop: Shop) -> list[Origin]:
     """Three origins 60 days apart, each labelled over 60 days."""
     return [shop.at(day, 60) for day in (120, 180, 240)]
+
+
+@pytest.fixture
+def features_of() -> Callable[..., RfmOfFeatures]:
+    """Write bucket tables as a features dataset, and read its RFM columns."""
+
+    def write(folder: Path, tables: Mapping[int, pa.Table], as_of: datetime) -> RfmOfFeatures:
+        lake = Lake.create(Storage(str(folder / "lake")), buckets=5, currency="EUR")
+        writer = lake.writer("features", "test")
+        parts = [writer.write(f"bucket-{b:04d}.parquet", table, bucket=b) for b, table in tables.items()]
+        writer.commit(parts)
+        return RfmOfFeatures(lake, "test", as_of)
+
+    return write
