@@ -235,8 +235,11 @@ class FittedModel(ABC):
             model.converged_ = bool(stored["converged"])
             model.n_iter_ = int(stored["n_iter"])
             model.customers_ = float(stored["customers"])
+            size = len(model.names())
         except (KeyError, TypeError) as error:
             raise ValueError(f"the stored {cls.name} is incomplete: {error!r}") from None
+        if model.theta_.shape != (size,) or model.theta_covariance_.shape != (size, size):
+            raise ValueError(f"the stored {cls.name} has {model.theta_.size} working parameters, not {size}")
         return model
 
     def _settings(self) -> dict[str, Any]:

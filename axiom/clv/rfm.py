@@ -136,19 +136,22 @@ def _checked(
     customer_ids: ArrayLike, times: ArrayLike, amounts: ArrayLike | None
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.datetime64], FloatArray | None]:
     ids = np.asarray(customer_ids)
+    if not ids.size:
+        raise ValueError("there are no transactions: the arrays are empty")
     value = None if amounts is None else numbers(amounts, "amounts")
     try:
         when = np.asarray(times)
-        when = when if when.dtype.kind == "M" else when.astype("datetime64")
+        if when.dtype.kind in "UO":
+            when = when.astype("datetime64")
     except (TypeError, ValueError) as error:
         raise ValueError(f"times must be dates or moments without a time zone: {error}") from None
+    if when.dtype.kind != "M":
+        raise ValueError(f"times must be dates or moments without a time zone, not {when.dtype}")
     shapes = {array.shape for array in (ids, when, value) if array is not None}
     if len(shapes) != 1 or ids.ndim != 1:
         raise ValueError(
             f"customer_ids, times and amounts must have one dimension and one length, not {sorted(shapes)}"
         )
-    if not ids.size:
-        raise ValueError("there are no transactions: the arrays are empty")
     if ids.dtype.kind == "O":
         refuse(np.fromiter((not isinstance(i, str) for i in ids), np.bool_, ids.size), "customer_ids must be strings")
     elif ids.dtype.kind not in "iuU":

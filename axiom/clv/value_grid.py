@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import betainc, betaincinv, betaln, expit, log_expit, logit
 
 from axiom.clv.inputs import distinct_rows
+from axiom.clv.value_mixture import components, quantile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _LAWS_AT_ONCE = 512
 _CELLS_PER_SPREAD = 6.0
+_MOST_CELLS = 4_000.0
 # Levels below are of customers whose P(no purchase) all but equals q: the quantile hangs on the last digits then.
 _LEAST_LEVEL = 1e-9
 # Mass of very many purchases that is left out.
@@ -58,7 +60,8 @@ class Tables:
         for _ in range(5):
             f = ((((c_5 * s + c_4) * s + c_3) * s + c_2) * s + c_1) * s + c_0 - odds
             df = (((5 * c_5 * s + 4 * c_4) * s + 3 * c_3) * s + 2 * c_2) * s + c_1
-            s = np.clip(s - f / df, 0.0, 1.0)
+            # On a flat piece of the law any point of the cell will do.
+            s = np.clip(s - f / np.where(df == 0.0, np.inf, df), 0.0, 1.0)
         return np.asarray(self.grid[low] + width * s)
 
 
@@ -93,9 +96,20 @@ def relative_quantiles(
         # The law of W given a purchase is the same whatever t_x: take the likeliest to be alive.
         last = np.where(x[rows] > 0, T[rows], 0.0)
         table = model.rows(rows).purchase_table(_IGNORED, t[rows], x[rows], last, T[rows])[1:]
-        tables = _tables(p, float(rest[rows[0]]), table / table.sum(axis=0), expit(asked.min()), expit(asked.max()))
-        out[level, customers[customer]] = np.exp(tables.inverse(law[customer], asked))
+        mass, shared = table / table.sum(axis=0), float(rest[rows[0]])
+        tables = _tables(p, shared, mass, expit(asked.min()), expit(asked.max()))
+        if tables is None:
+            log_v = _solved(p, shared, mass[:, law[customer]], expit(asked))
+        else:
+            log_v = tables.inverse(law[customer], asked)
+        out[level, customers[customer]] = np.exp(log_v)
     return out
+
+
+def _solved(p: float, rest: float, mass: FloatArray, level: FloatArray) -> FloatArray:
+    """What `Tables.inverse` reads off, solved for each customer; `mass` is (N, n)."""
+    shared = np.full(level.size, rest), np.ones(level.size)
+    return quantile(components([np.vstack([np.zeros(level.size), mass])], [(p, *shared)]), level)
 
 
 def _blocks(x: FloatArray, which: IntArray) -> Iterator[tuple[IntArray, IntArray, IntArray]]:
@@ -111,8 +125,11 @@ def _blocks(x: FloatArray, which: IntArray) -> Iterator[tuple[IntArray, IntArray
             yield order[block], customers[low:high], sorted_place[low:high] - block[0]
 
 
-def _tables(p: float, rest: float, mass: FloatArray, least: float, most: float) -> Tables:
-    """Tables of laws with P(Y = n | Y > 0) = mass, shape (N, m), that cover the levels from `least` to `most`."""
+def _tables(p: float, rest: float, mass: FloatArray, least: float, most: float) -> Tables | None:
+    """Tables of laws with P(Y = n | Y > 0) = mass, shape (N, m), that cover the levels from `least` to `most`.
+
+    None where the grid would be too long: prices that hardly vary make F a staircase, p << 1 has a very long left tail.
+    """
     shape = p * np.arange(1, len(mass) + 1)[:, None]
     # The component n = 1 is below every mixture. At most half of 1 - most is above the component `top`, so its quantile
     # at most/(1 - half) is above those of the mixtures; there, components far above `top` are still nothing.
@@ -123,6 +140,8 @@ def _tables(p: float, rest: float, mass: FloatArray, least: float, most: float) 
     last = int(np.flatnonzero(felt).max(initial=0)) + 1
     shape, mass = shape[:last], mass[:last]
     width = np.sqrt(1.0 / shape[-1, 0] + 1.0 / rest) / _CELLS_PER_SPREAD
+    if not (high - low) / width < _MOST_CELLS:
+        return None
     grid = np.linspace(low - width, high + width, int(np.ceil((high - low) / width)) + 3)
     y, not_y = expit(grid), expit(-grid)
     below = betainc(shape, rest, y)

@@ -137,6 +137,20 @@ def test_money_quantiles_invert_the_cdf(kind, t, spend) -> None:
     np.testing.assert_allclose(reached, np.maximum(levels[:, None], nothing), rtol=1e-8)
 
 
+@pytest.mark.parametrize(
+    "params",
+    [{"p": 1e6, "q": 1e6, "gamma": 10.0}, {"p": 3e3, "q": 5e3, "gamma": 10.0}, {"p": 0.004, "q": 1.2, "gamma": 100.0}],
+    ids=["one price", "few prices", "mostly tips"],
+)
+def test_extreme_prices_have_quantiles_too(params, purchases) -> None:
+    money = GammaGamma.from_params(params)
+    levels = np.array([0.5, 0.9, 0.97])
+    found = money.value_quantile(levels, purchases, 39.0, X, T_X, T, MEAN_SPEND)
+    nothing = purchases.purchase_pmf(0, 39.0, X, T_X, T)
+    reached = money.value_cdf(found, purchases, 39.0, X, T_X, T, MEAN_SPEND)
+    np.testing.assert_allclose(reached, np.maximum(levels[:, None], nothing), rtol=1e-6)
+
+
 def test_a_quantile_of_little_mass_is_found_too(purchases, spend) -> None:
     """Levels just above P(no purchase) are deep in the left tail of the spend."""
     nothing = float(purchases.purchase_pmf(0, 39.0, 7, 29.43, 38.86))
