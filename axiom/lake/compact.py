@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 from axiom.contracts import ENTITIES
 from axiom.errors import ConflictError
 from axiom.lake.manifest import FileEntry, Manifest
+from axiom.lake.silver import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    import pyarrow as pa
 
     from axiom.lake.lake import Lake
     from axiom.lake.silver import Snapshot
@@ -93,7 +92,7 @@ def _name(snapshot: Snapshot, buckets: Iterable[int]) -> str:
 
 
 def _rewrite(lake: Lake, snapshot: Snapshot, bucket: int, path: str) -> FileEntry:
-    table = _plain(snapshot.read(bucket))
+    table = plain_text(snapshot.read(bucket))
     size, digest = lake.storage.write_parquet(path, table)
     files = snapshot.files(bucket)
     low = min((file.min_time for file in files if file.min_time is not None), default=None)
@@ -151,13 +150,3 @@ def _dataset_leftovers(written: dict[str, datetime], old: set[str]) -> set[str]:
             folders.setdefault("/".join(parts[:_DATASET_DEPTH]), set()).add(path)
     dead = (paths for folder, paths in folders.items() if f"{folder}/_manifest.json" not in paths and paths <= old)
     return {path for paths in dead for path in paths}
-
-
-def _plain(table: pa.Table) -> pa.Table:
-    """Plain strings, as ingest writes them."""
-    import pyarrow as pa
-
-    for position, column in enumerate(table.schema):
-        if pa.types.is_dictionary(column.type):
-            table = table.set_column(position, column.name, table.column(position).cast(column.type.value_type))
-    return table

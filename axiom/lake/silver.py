@@ -173,6 +173,16 @@ def sort_rows(table: pa.Table, time: str) -> pa.Table:
     return table.take(np.lexsort((times, codes)))
 
 
+def plain_text(table: pa.Table) -> pa.Table:
+    """The table with plain strings for dictionaries: silver's files all have the same types, whoever wrote them."""
+    import pyarrow as pa
+
+    for position, column in enumerate(table.schema):
+        if pa.types.is_dictionary(column.type):
+            table = table.set_column(position, column.name, table.column(position).cast(column.type.value_type))
+    return table
+
+
 @dataclass(frozen=True)
 class Silver:
     """The door to one entity's table: its history of commits, and the place where a new batch becomes visible."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from axiom.contracts import ENTITIES
 from axiom.errors import ConflictError
-from axiom.lake import FileEntry, Manifest
+from axiom.lake import FileEntry, Manifest, plain_text
 from axiom.sources.cleaning import ROW, originals_json
 from axiom.sources.contract import schema_facts
 from axiom.sources.duplicates import Deduplicator
@@ -85,7 +85,7 @@ def report_again(commit: Manifest, reading: Reading) -> IngestReport:
         **facts["counts"],
         dropped_by=facts["dropped_by"],
         refused_by=facts["refused_by"],
-        watermark=(facts.get("watermark") or {}).get("value", ""),
+        watermark=(facts.get("watermark") or {}).get("value", "").partition(":")[2],
         mapping=tuple(MappedColumn(**column) for column in facts["mapping"]),
         notes=("this batch is in the lake already: nothing was added",),
     )
@@ -102,16 +102,21 @@ def publish(reading: Reading) -> IngestReport:
     written = _write_buckets(reading, batch)
     _set_conflicts_aside(reading, written)
     report = _report(reading, batch, written)
+    _check_not_overtaken(reading)
     _publish_beside(reading, report)
     if report.accepted:
-        silver = reading.lake.silver(reading.request.entity)
-        if set(silver.snapshot().batch_ids) != set(reading.before.batch_ids):
-            raise ConflictError(
-                f"another batch of {reading.request.entity} was committed meanwhile",
-                hint="nothing was added; run the same ingest again",
-            )
-        silver.commit(_manifest(reading, report, written))
+        _check_not_overtaken(reading)
+        reading.lake.silver(reading.request.entity).commit(_manifest(reading, report, written))
     return report
+
+
+def _check_not_overtaken(reading: Reading) -> None:
+    """What is a duplicate was decided against the batches of the beginning."""
+    if set(reading.lake.snapshot(reading.request.entity).batch_ids) != set(reading.before.batch_ids):
+        raise ConflictError(
+            f"another batch of {reading.request.entity} was committed meanwhile",
+            hint="nothing was added; run the same ingest again",
+        )
 
 
 def _write_buckets(reading: Reading, batch: str) -> list[_Written]:
@@ -136,7 +141,7 @@ def _write_bucket(reading: Reading, deduplicator: Deduplicator, batch: str, buck
     corrected = 0
     file, schema = None, {}
     if new.accepted.num_rows:
-        table = _plain(new.accepted)
+        table = plain_text(new.accepted)
         silver = reading.lake.silver(reading.request.entity)
         path = silver.part(batch, bucket)
         size, digest = reading.lake.storage.write_parquet(path, table)
@@ -153,7 +158,7 @@ def _set_conflicts_aside(reading: Reading, written: list[_Written]) -> None:
         rows = bucket.conflicts
         if rows.num_rows:
             places = reading.numbers.locate(rows[ROW].to_pylist())
-            originals = originals_json(_plain(rows.drop_columns([ROW])), reading.sql)
+            originals = originals_json(plain_text(rows.drop_columns([ROW])), reading.sql)
             reading.quarantine.add(places, [_CONFLICT] * rows.num_rows, originals)
 
 
@@ -187,7 +192,7 @@ def _report(reading: Reading, batch: str, written: list[_Written]) -> IngestRepo
         customers=sum(bucket.customers for bucket in written),
         min_time=_iso(min((file.min_time for file in files if file.min_time is not None), default=None)),
         max_time=_iso(max((file.max_time for file in files if file.max_time is not None), default=None)),
-        watermark="" if reading.newest is None else watermark_text(reading.newest),
+        watermark="" if reading.newest is None else str(reading.newest),
         mapping=reading.mapping.columns,
         drift=reading.contract.drift,
         notes=notes,
@@ -227,7 +232,7 @@ def _manifest(reading: Reading, report: IngestReport, written: list[_Written]) -
         "policies": {name: getattr(request, name) for name in _POLICIES},
         "drift": asdict(report.drift),
         "source_schema": _kept_schema(reading),
-        "watermark": {"column": request.watermark, "value": report.watermark} if report.watermark else None,
+        "watermark": None if reading.newest is None else _watermark(reading),
     }
     return Manifest(
         kind=f"silver/{request.entity}",
@@ -237,6 +242,10 @@ def _manifest(reading: Reading, report: IngestReport, written: list[_Written]) -
         inputs=(f"bronze/{request.entity}/{report.batch_id}",),
         properties=properties,
     )
+
+
+def _watermark(reading: Reading) -> dict[str, str]:
+    return {"column": reading.request.watermark, "value": watermark_text(reading.newest)}
 
 
 def _kept_schema(reading: Reading) -> dict[str, str]:
@@ -259,13 +268,3 @@ def _iso(micros: int | None) -> str:
         return ""
     seconds, rest = divmod(micros, 1_000_000)
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest).isoformat()
-
-
-def _plain(table: pa.Table) -> pa.Table:
-    """Plain strings, so that every reader sees the same type."""
-    import pyarrow as pa
-
-    for position, column in enumerate(table.schema):
-        if pa.types.is_dictionary(column.type):
-            table = table.set_column(position, column.name, table.column(position).cast(column.type.value_type))
-    return table
