@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 # Rows of a shard that are worked on at once: temporaries of 64 kB stay in the cache and are not given back each time.
 BLOCK = 8_192
-_UPPER = np.triu_indices(4)
+# Where the entries of a symmetric matrix are in its upper triangle, packed row by row.
+_SQUARE = np.array([[0, 1, 2, 3], [1, 4, 5, 6], [2, 5, 7, 8], [3, 6, 8, 9]])
 
 
 class BetaGeo(GeometricPredictive):
@@ -36,8 +37,7 @@ class BetaGeo(GeometricPredictive):
 
     def objective(self, theta: FloatArray, shard: Table) -> Terms:
         """Log likelihood of a shard, gradient (4,) and Hessian (4, 4) in theta; see `TransactionModel.objective`."""
-        f, g, H = self._product_terms(theta, shard)
-        packed = np.zeros(10)
+        f, g, packed = self._product_terms(theta, shard)
         for start in range(0, shard.x.size, BLOCK):
             rows = slice(start, start + BLOCK)
             value, gradient, hessian = history_terms(
@@ -47,23 +47,24 @@ class BetaGeo(GeometricPredictive):
             f += float(value @ weight)
             g += gradient @ weight
             packed += hessian @ weight
-        H[_UPPER] += packed
-        return f, g, np.triu(H) + np.triu(H, 1).T
+        return f, g, packed[_SQUARE]
 
-    def _product_terms(self, theta: FloatArray, shard: Table) -> Terms:
-        """The sums over j, each weighted with the customers that reach it; the Hessian's upper triangle only."""
+    def _product_terms(self, theta: FloatArray, shard: Table) -> tuple[float, FloatArray, FloatArray]:
+        """The sums over j, each weighted with the customers that reach it; the Hessian as in `history_terms`."""
         reached = np.bincount(shard.x.astype(np.int64), weights=shard.weight)
         beyond = reached[::-1].cumsum()[::-1]
         buys = beyond[1:]
         tosses = beyond if self.first_coins else buys
-        rate, rate_g, rate_h = rate_terms(theta[1], np.arange(buys.size, dtype=np.float64))
-        coin, coin_g, coin_h = coin_terms(theta[2], theta[3], np.arange(tosses.size, dtype=np.float64))
-        f = float(buys.sum() * theta[0] + buys @ rate + tosses @ coin)
-        g = np.concatenate([[buys.sum(), buys @ rate_g], coin_g @ tosses])
-        H = np.zeros((4, 4))
-        H[1, 1] = buys @ rate_h
-        H[2, 2], H[2, 3], H[3, 3] = coin_h @ tosses
-        return f, g, H
+        j = np.arange(beyond.size, dtype=np.float64)
+        rate, rate_g, rate_h = rate_terms(theta[1], j[: buys.size])
+        coin, coin_g, coin_h = coin_terms(theta[2], theta[3], j[: tosses.size])
+        purchases = buys.sum()
+        f = float(purchases * theta[0] + buys @ rate + tosses @ coin)
+        g = np.array([purchases, buys @ rate_g, *(coin_g @ tosses)])
+        packed = np.zeros(10)
+        packed[4] = buys @ rate_h
+        packed[7:] = coin_h @ tosses
+        return f, g, packed
 
     def initial(self, totals: Totals) -> FloatArray:
         """The observed purchase rate, doubled for the silence after dropout, and moderate heterogeneity."""

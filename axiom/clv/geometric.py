@@ -36,9 +36,9 @@ from axiom.clv.products import log_share
 if TYPE_CHECKING:
     from axiom.maths.arrays import FloatArray
 
-# Below this w, 1/(1+w) - ln(1+w)/w = Σ_k (-w)^k k/(k+1) cancels, and twelve terms of the series give every digit.
-_SERIES_BELOW = 0.03
-_ORDERS = np.arange(12, 0, -1)
+# Below this w, 1/(1+w) - ln(1+w)/w = Σ_k (-w)^k k/(k+1) cancels, and eight terms of the series give every digit.
+_SERIES_BELOW = 0.01
+_ORDERS = np.arange(8, 0, -1)
 _BEND_SERIES = np.append(np.where(_ORDERS % 2, -1.0, 1.0) * _ORDERS / (_ORDERS + 1.0), 0.0)
 
 
@@ -66,9 +66,8 @@ def exposure(mu: FloatArray, u: FloatArray, x: FloatArray, y: FloatArray) -> Exp
     share = w * shrink
     small = w < _SERIES_BELOW
     bend = shrink - log / np.where(small, 1.0, w)
-    if small.any():
-        bend = np.where(small, np.polyval(_BEND_SERIES, np.where(small, w, 0.0)), bend)
-    bend = m * bend
+    bend[small] = np.polyval(_BEND_SERIES, w[small])
+    bend *= m
     curve = share * shrink
     mixed = (x - m) * curve
     return Exposure(
