@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,7 @@ def demo(
     """One company through every stage: ingest, features, both models, scores, and live answers over HTTP."""
     from axiom.pipelines.demo import run_demo
     from axiom.pipelines.workspace import create, opened
+    from axiom.serve.live import ask_live
     from axiom.serve.local import prefer_fast_ingress
 
     def say(line: str) -> None:
@@ -38,7 +40,9 @@ def demo(
     create(loaded)
     prefer_fast_ingress()  # before any stage starts Ray
     with opened(loaded) as ws:
-        report = run_demo(ws, dataset=dataset, path=path, customers=customers, port=port, say=say)
+        report = run_demo(
+            ws, dataset=dataset, path=path, customers=customers, ask=partial(ask_live, loaded, port=port), say=say
+        )
     lines = [
         "",
         f"done in {sum(report.seconds.values()):.0f} s: "

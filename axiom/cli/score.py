@@ -29,6 +29,7 @@ def score(
     which: Annotated[
         str, typer.Option("--version", help="A number, a stage, latest, or auto: the champion, else the latest.")
     ] = "auto",
+    gate: Annotated[bool, typer.Option(help="Refuse data that do not pass `axiom quality`.")] = True,
     publish: Annotated[bool, typer.Option(help="Replace the `scores` table of the database as well.")] = True,
     json: JsonFlag = False,
 ) -> None:
@@ -38,7 +39,7 @@ def score(
 
     moment = parse_time(as_of, "--as-of") if as_of else None
     with workspace() as ws:
-        report = run(ws, as_of=moment, churn=churn or None, clv=clv or None, which=which, publish=publish)
+        report = run(ws, as_of=moment, churn=churn or None, clv=clv or None, which=which, gate=gate, publish=publish)
         top: list[dict[str, Any]] = [] if json or report.already else plain(query(ws.lake, TOP).to_pylist())
     models = ", ".join(version for version in report.models.values() if version)
     if report.already:
@@ -52,6 +53,7 @@ def score(
                 for name, value in report.totals.items()
                 if value is not None
             ),
+            *(f"  warning: {warning}" for warning in report.warnings),
             "",
             "the ten with the most to lose:",
             *table(top),

@@ -36,6 +36,7 @@ StaticTable = Annotated[
     Path | None,
     typer.Option("--table", help="A file of labelled rows without times, instead of the lake; registers nothing."),
 ]
+Gate = Annotated[bool, typer.Option("--gate/--no-gate", help="Refuse data that do not pass `axiom quality`.")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="What to compare; repeatable.")]
 
 CHURN_COLUMNS = {
@@ -91,6 +92,7 @@ def train_churn(
     every: Every = "30d",
     back: Back = None,
     features: Features = None,
+    gate: Gate = True,
     json: JsonFlag = False,
 ) -> None:
     """Train, calibrate on a later slice, judge on a still later holdout, register. Builds what it needs."""
@@ -112,7 +114,9 @@ def train_churn(
         if static is not None:
             _judge_table(ws, static, target, positive, options, as_json=json)
             return
-        trained = run(ws, _request(horizon, name, as_of, every, back, features), options=options, definition=definition)
+        trained = run(
+            ws, _request(horizon, name, as_of, every, back, features, gate), options=options, definition=definition
+        )
         report: ChurnReport = trained.result.report
         lines = [f"{trained.version.ref}: {report.verdict}", *_churn_lines(report)]
         lines += _ending(ws, trained.report_path, trained.warnings)
@@ -166,6 +170,7 @@ def train_clv(
     every: Every = "30d",
     back: Back = None,
     features: Features = None,
+    gate: Gate = True,
     json: JsonFlag = False,
 ) -> None:
     """Backtest the candidates, keep the champion, recalibrate its intervals, fit it to today's customers, register."""
@@ -174,7 +179,7 @@ def train_clv(
 
     with workspace() as ws:
         options = ClvOptions(**({"candidates": tuple(model)} if model else {}), seed=ws.settings.seed)  # type: ignore[arg-type]
-        trained = run(ws, _request(horizon, name, as_of, every, back, features), options=options)
+        trained = run(ws, _request(horizon, name, as_of, every, back, features, gate), options=options)
         lines = [f"{trained.version.ref}: {trained.version.card.model_type}, horizon {horizon}"]
         if trained.result.backtest is not None:
             lines += ["", *_backtest_lines(trained.result.backtest)]
@@ -191,6 +196,7 @@ def backtest_clv(
     every: Every = "30d",
     back: Back = None,
     features: Features = None,
+    gate: Gate = True,
     json: JsonFlag = False,
 ) -> None:
     """Judge CLV candidates at rolling origins: table, Markdown, JSON and plots."""
@@ -199,14 +205,14 @@ def backtest_clv(
 
     with workspace() as ws:
         options = ClvOptions(**({"candidates": tuple(model)} if model else {}), seed=ws.settings.seed)  # type: ignore[arg-type]
-        found = run(ws, _request(horizon, None, as_of, every, back, features), options=options)
+        found = run(ws, _request(horizon, None, as_of, every, back, features, gate), options=options)
         lines = [*_backtest_lines(found.backtest), *_ending(ws, found.report_path, found.warnings)]
     payload = {"backtest": found.backtest.to_dict(), "report_path": found.report_path, "warnings": found.warnings}
     emit(payload, as_json=json, lines=lines)
 
 
 def _request(
-    horizon: str, name: str | None, as_of: str | None, every: str, back: int | None, features: Path | None
+    horizon: str, name: str | None, as_of: str | None, every: str, back: int | None, features: Path | None, gate: bool
 ) -> TrainRequest:
     from axiom.pipelines.train import TrainRequest
 
@@ -217,6 +223,7 @@ def _request(
         every=parse_days(every, "--every"),
         back=back,
         feature_set=features,
+        gate=gate,
     )
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.request import Request, urlopen
 
 from axiom.errors import BadInputError, MisuseError
+from axiom.lake.views import query
 from axiom.pipelines.ingest import ingest_source
 from axiom.pipelines.score import score
 from axiom.pipelines.train import TrainRequest, train_churn, train_clv
 from axiom.sources.request import FileSource, IngestRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from axiom.pipelines.workspace import Workspace
@@ -67,7 +66,7 @@ def run_demo(
     dataset: str = "synthetic",
     path: Path | None = None,
     customers: int = 4000,
-    port: int = 8000,
+    ask: Callable[[Sequence[str]], Sequence[dict[str, Any]]],
     say: Callable[[str], None] = lambda _line: None,
 ) -> DemoReport:
     """Ingest a data set, train both models, score everybody, and ask the running service for a few customers.
@@ -77,7 +76,7 @@ def run_demo(
         dataset: `synthetic`, `online-retail` or `cdnow`.
         path: the file of a real data set.
         customers: size of the synthetic company.
-        port: where the service listens meanwhile.
+        ask: starts the service and asks it for some customers.
         say: told what happens, line by line.
 
     Raises:
@@ -104,7 +103,10 @@ def run_demo(
         scored = score(ws)
         say(f"  {scored.rows:,} customers as of {scored.as_of:%Y-%m-%d}")
     with clock("serve"):
-        live = _ask(ws, port, say)
+        top = query(ws.lake, "select customer_id from scores order by expected_loss desc nulls last limit 3")
+        live = tuple(ask(top["customer_id"].to_pylist()))
+        for answer in live:
+            say(f"  {answer['customer_id']}: p_churn {answer['p_churn']:.3f}, {_money(answer)}")
     return DemoReport(
         dataset=dataset,
         rows=rows,
@@ -159,26 +161,6 @@ def _synthetic(settings: Settings, customers: int) -> dict[str, IngestRequest]:
     paths = write(company, folder)
     tables = {path.stem: path for path in paths if path.parent == folder}
     return {entity: IngestRequest(entity, FileSource((str(path),))) for entity, path in sorted(tables.items())}
-
-
-def _ask(ws: Workspace, port: int, say: Callable[[str], None]) -> tuple[dict[str, Any], ...]:
-    """Start the service, ask it about the three customers with the most to lose, stop it."""
-    from axiom.lake.views import query
-    from axiom.serve.local import serving
-
-    top = query(ws.lake, "select customer_id from scores order by expected_loss desc nulls last limit 3")
-    answers: list[dict[str, Any]] = []
-    with serving(ws.settings, port=port) as url:
-        for customer in top["customer_id"].to_pylist():
-            body = json.dumps({"customer_id": customer}).encode()
-            merged: dict[str, Any] = {}
-            for kind in ("churn", "clv"):
-                request = Request(f"{url}/api/predict/{kind}", body, {"Content-Type": "application/json"})  # noqa: S310
-                with urlopen(request, timeout=30) as reply:  # noqa: S310  (our own service on this machine)
-                    merged |= json.loads(reply.read())
-            answers.append(merged)
-            say(f"  POST {url}/api/predict/… {customer}: p_churn {merged['p_churn']:.3f}, {_money(merged)}")
-    return tuple(answers)
 
 
 def _money(answer: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from axiom.engine import open_engine
 from axiom.errors import BadInputError, NotFoundError
 from axiom.lake import Dataset
 from axiom.pipelines.build import BuildRequest, build
+from axiom.pipelines.gate import pass_gate
 from axiom.pipelines.tracking import tracked
 from axiom.pipelines.train import feature_set_in
 from axiom.scoring.batch import ScorePlan, score_bucket
@@ -43,6 +44,7 @@ class ScoreReport:
         path: folder of the Parquet files, below the lake's root.
         already: whether this very score set was there before.
         totals: sums and means over the base, for a first look.
+        warnings: of the quality gate.
     """
 
     score_set: str
@@ -53,6 +55,7 @@ class ScoreReport:
     path: str
     already: bool
     totals: dict[str, float | None]
+    warnings: tuple[str, ...] = ()
 
 
 def score(
@@ -62,6 +65,7 @@ def score(
     churn: str | None = "churn",
     clv: str | None = "clv",
     which: str = "auto",
+    gate: bool = True,
     publish: bool = True,
 ) -> ScoreReport:
     """Score every customer at one cut-off. Running it again adds nothing; a killed run goes on where it stopped.
@@ -72,15 +76,18 @@ def score(
         churn: name of the churn model, or None to leave it out.
         clv: name of the CLV model, or None to leave it out.
         which: version of both: a number, a stage, `latest`, or `auto`: the champion, else the latest.
+        gate: whether the data have to pass the quality gate first.
         publish: whether the `scores` table of the database is replaced as well.
 
     Raises:
         NotFoundError: neither model is registered, or the version does not exist.
-        BadInputError: the features are of another version than the churn model was trained on.
+        BadInputError: the models were trained on different features, or nobody is a customer at the cut-off.
+        QualityError: the data do not pass the quality gate.
     """
     models = {kind: _model(ws, name, which) for kind, name in (("churn", churn), ("clv", clv)) if name}
     if not any(models.values()):
         raise NotFoundError("no model is registered", hint="run `axiom train churn` and `axiom train clv` first")
+    warnings = pass_gate(ws, as_of) if gate else ()
     built = build(ws, BuildRequest(as_of=as_of, labels=False, definitions=_definitions(models)))
     plan = ScorePlan(ws.lake, built.features_id, built.as_ofs[-1], models.get("churn"), models.get("clv"))
     existing = plan.writer.committed()
@@ -96,6 +103,7 @@ def score(
         path=plan.writer.folder,
         already=existing is not None,
         totals=_totals(ws, manifest),
+        warnings=warnings,
     )
 
 

@@ -12,6 +12,7 @@ from axiom import __version__
 from axiom.engine import open_engine
 from axiom.features.definitions import FeatureSet
 from axiom.pipelines.build import HORIZONS, BuildRequest, build, data_range, midnight
+from axiom.pipelines.gate import pass_gate
 from axiom.pipelines.tracking import tracked
 from axiom.registry.cards import ModelCard
 from axiom.telemetry import progress
@@ -50,6 +51,7 @@ class TrainRequest:
         every: days between cut-offs.
         back: how many earlier cut-offs; None: as many as the time slices need.
         feature_set: YAML file of the features.
+        gate: whether the data have to pass the quality gate first.
     """
 
     horizon: int = 90
@@ -58,6 +60,7 @@ class TrainRequest:
     every: int = 30
     back: int | None = None
     feature_set: Path | None = None
+    gate: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +226,13 @@ def backtest_clv(ws: Workspace, request: TrainRequest, *, options: ClvOptions | 
 
 
 def build_for(ws: Workspace, request: TrainRequest) -> tuple[BuildReport, tuple[str, ...]]:
-    """Build the cut-offs that a training with this horizon needs, and what they leave no room for."""
+    """Build the cut-offs that a training with this horizon needs; gives what a person should know of them.
+
+    Raises:
+        QualityError: the data do not pass the quality gate.
+        BadInputError: the data are too short for the horizon.
+    """
+    notes = pass_gate(ws) if request.gate else ()
     snapshots = {entity: found for entity, found in ws.lake.snapshots().items() if found.rows}
     start, end = data_range(snapshots)
     horizon = timedelta(days=request.horizon)
@@ -242,7 +251,7 @@ def build_for(ws: Workspace, request: TrainRequest) -> tuple[BuildReport, tuple[
         horizons=tuple(sorted({*HORIZONS, request.horizon})),
         feature_set=request.feature_set,
     )
-    return build(ws, wanted), plan.warnings
+    return build(ws, wanted), (*notes, *plan.warnings)
 
 
 def clv_origins(ws: Workspace, built: BuildReport, horizon: int) -> list[Origin]:

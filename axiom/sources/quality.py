@@ -13,6 +13,7 @@ from axiom.errors import QualityError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from axiom.contracts import Entity
     from axiom.lake import FileEntry, Snapshot
 
 Verdict = Literal["pass", "warn", "fail"]
@@ -164,14 +165,22 @@ def _missing(entity: str, snapshot: Snapshot, rules: QualityRules) -> Iterator[C
         baseline = _share(sum(n for n, _ in held[:-1]), sum(rows for _, rows in held[:-1])) if len(held) > 1 else None
         worst = max(rate, newest)
         verdict = _too_much(worst, newest, baseline, rules)
-        if verdict == "fail" and shape.column(name) is None:
-            verdict = "warn"
+        if verdict == "fail" and not _indispensable(shape, name) and not _risen(newest, baseline, rules):
+            verdict = "warn"  # an event without a value is an event; a column that thins out is a broken source
         yield Check("missing", entity, name, verdict, worst, rules.missing, f"{entity}.{name}: {worst:.1%} missing")
 
 
 def _too_much(worst: float, newest: float, baseline: float | None, rules: QualityRules) -> Verdict:
-    risen = baseline is not None and newest > rules.noise and newest > rules.baseline_factor * baseline
-    return "fail" if worst > rules.missing or risen else "pass"
+    return "fail" if worst > rules.missing or _risen(newest, baseline, rules) else "pass"
+
+
+def _risen(newest: float, baseline: float | None, rules: QualityRules) -> bool:
+    return baseline is not None and newest > rules.noise and newest > rules.baseline_factor * baseline
+
+
+def _indispensable(entity: Entity, name: str) -> bool:
+    column = entity.column(name)
+    return column is not None and (column.required or name == "amount")
 
 
 def _duplicates(entity: str, snapshot: Snapshot, rules: QualityRules) -> Check:

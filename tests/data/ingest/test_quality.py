@@ -57,14 +57,22 @@ def test_twice_the_refusals_of_earlier_batches_fail_although_they_are_few(shop: 
     assert _verdicts(relaxed)["completeness", "transactions", ""] == "pass"
 
 
-def test_missing_values_fail_in_known_columns_and_warn_in_others(shop: Any) -> None:
+def test_missing_values_are_told_where_a_row_can_do_without_them(shop: Any) -> None:
     header = "customer_id,event_ts,event_type,value,room"
     rows = [f"c{n},2024-01-01,login,{n if n > 5 else ''},{n if n > 5 else ''}" for n in range(50)]
     shop.ingest(shop.csv(rows, header=header), entity="events", mapping={"room": "room"})
     found = _verdicts(check_quality(shop.lake.snapshots()))
-    assert found["missing", "events", "value"] == "fail"
+    assert found["missing", "events", "value"] == "warn"
     assert found["missing", "events", "room"] == "warn"
     assert found["missing", "events", "event_type"] == "pass"
+
+
+def test_a_column_that_thins_out_fails_although_a_row_can_do_without_it(shop: Any) -> None:
+    header = "customer_id,event_ts,event_type,value"
+    for day, gaps in ((1, 2), (2, 20)):
+        rows = [f"c{n},2024-01-0{day},login,{n if n >= gaps else ''}" for n in range(50)]
+        shop.ingest(shop.csv(rows, header=header), entity="events")
+    assert _verdicts(check_quality(shop.lake.snapshots()))["missing", "events", "value"] == "fail"
 
 
 def test_nothing_ever_sold_fails(shop: Any) -> None:
