@@ -156,6 +156,11 @@ class Candidate(Protocol):
         ...
 
     @property
+    def params(self) -> Mapping[str, Any]:
+        """The hyper-parameters it fits with, JSON-ready."""
+        ...
+
+    @property
     def space(self) -> Space:
         """Hyper-parameters worth tuning; empty where there are none."""
         ...

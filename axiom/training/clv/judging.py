@@ -190,7 +190,9 @@ def _ordered(below: FloatArray, at: FloatArray) -> tuple[FloatArray, FloatArray]
 
 def number_customers(origins: Sequence[Origin]) -> tuple[IntArray, ...]:
     """Number the customers of all origins, one number a customer."""
-    _, numbers = np.unique(np.concatenate([o.customer_id for o in origins]).astype(str), return_inverse=True)
+    import pandas as pd
+
+    numbers, _ = pd.factorize(np.concatenate([o.customer_id for o in origins]))
     return tuple(np.split(numbers.astype(np.int64), np.cumsum([len(o) for o in origins])[:-1]))
 
 

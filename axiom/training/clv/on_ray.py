@@ -109,13 +109,12 @@ class Space:
 
     @property
     def defaults(self) -> list[dict[str, Any]]:
-        """The default settings of every candidate, as far as it says them."""
-        points = []
-        for name in self.candidates:
-            one = candidate(name)
-            known = {f"{name}.{param}": getattr(one, param) for param in one.space if hasattr(one, param)}
-            points.append({"candidate": name, **known})
-        return points
+        """The default settings of every candidate."""
+        known = {name: candidate(name) for name in self.candidates}
+        return [
+            {"candidate": name, **{f"{name}.{param}": one.params[param] for param in one.space}}
+            for name, one in known.items()
+        ]
 
 
 def _suggest(trial: Any, name: str, allowed: Span | Choices) -> None:

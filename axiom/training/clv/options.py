@@ -61,7 +61,6 @@ class ClvOptions:
         levels: quantile levels of the pinball loss.
         coverages: nominal coverages of the central intervals that are checked.
         level: confidence level of every interval.
-        max_correlation: |correlation of purchases and mean spend| beyond which the spend model is warned about.
         judge_at_most: customers an origin is judged on; above it a sample by the hash of the customer, the same at
             every origin. Fits always use everybody.
         seed: of everything random.
@@ -73,7 +72,6 @@ class ClvOptions:
     levels: tuple[float, ...] = (0.05, 0.5, 0.95)
     coverages: tuple[float, ...] = (0.8, 0.9, 0.95)
     level: float = 0.95
-    max_correlation: float = 0.3
     judge_at_most: int = 50_000
     seed: int = 0
 

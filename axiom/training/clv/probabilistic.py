@@ -58,6 +58,11 @@ class Probabilistic:
         return _RANKS[self.name]
 
     @property
+    def params(self) -> dict[str, float]:
+        """See `Candidate.params`."""
+        return {"prior_sd": self.prior_sd, "max_correlation": self.max_correlation}
+
+    @property
     def space(self) -> Space:
         """See `Candidate.space`."""
         return {"prior_sd": Span(0.5, 16.0, log=True)}

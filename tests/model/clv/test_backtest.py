@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from axiom.engine import Engine
     from axiom.training.clv.result import ClvBacktest
 
 HORIZON = timedelta(days=60)
@@ -43,6 +44,10 @@ class Fixed:
     @property
     def space(self) -> dict[str, Any]:
         return {}
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return {"mean": self.mean, "size": self.size}
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -281,6 +286,11 @@ def test_a_sample_judges_the_same_customers_at_every_origin(origins: list[Origin
 
 def test_the_backtest_is_json(backtest: ClvBacktest) -> None:
     assert json.loads(json.dumps(backtest.to_dict(), allow_nan=False))["champion"] == backtest.champion
+
+
+@pytest.mark.ray
+def test_ray_judges_as_one_process_does(origins: list[Origin], backtest: ClvBacktest, ray_engine: Engine) -> None:
+    assert backtest_clv(origins, HORIZON, options=FAST, engine=ray_engine).to_dict() == backtest.to_dict()
 
 
 def test_progress_is_told(origins: list[Origin]) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from axiom.errors import BadInputError, ConflictError, MisuseError, NotFoundError
 from axiom.training.clv import ChampionRule, Choices, ClvOptions, Origin, RfmArrays, Span
-from axiom.training.clv.candidates import candidate
+from axiom.training.clv.candidates import candidate, candidate_names
 from axiom.training.clv.on_ray import Space, tune_clv
 from axiom.training.clv.tuning import Search, Step, Trial, plan_search, report_of
 
@@ -141,11 +141,11 @@ def test_the_defaults_of_every_candidate_are_tried_first() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["bg_nbd", "mbg_nbd", "pareto_nbd"])
+@pytest.mark.parametrize("name", candidate_names())
 def test_every_range_holds_the_default(name: str) -> None:
     one = candidate(name)
     for param, allowed in one.space.items():
-        default = getattr(one, param)
+        default = one.params[param]
         assert isinstance(allowed, Span | Choices)
         inside = allowed.low <= default <= allowed.high if isinstance(allowed, Span) else default in allowed.values
         assert inside, param
