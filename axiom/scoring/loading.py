@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from axiom.scoring.scorer import Scorer
-from axiom.training.churn import ChurnModel
 from axiom.training.clv.model import ClvModel
+from axiom.training.survival_model import load_churn_predictor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +49,7 @@ def model_files(registry: Registry, name: str, version: str) -> ModelFiles:
 def scorer_from(churn: ModelFiles | None, clv: ModelFiles | None) -> Scorer:
     """A scorer from the files of a churn model, a CLV model, or both."""
     return Scorer(
-        None if churn is None else ChurnModel.from_files(churn.files),
+        None if churn is None else load_churn_predictor(churn.files),
         None if clv is None else ClvModel.from_files(clv.files),
         "" if churn is None else churn.version,
         "" if clv is None else clv.version,
