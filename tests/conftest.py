@@ -71,6 +71,38 @@ def db(database_url: str) -> Iterator[Database]:
         yield database
 
 
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """URL of an S3-compatible server inside this process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # third-party imports warn about their own futures
+        from moto.server import ThreadedMotoServer
+
+        server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+        server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_location(s3_endpoint: str) -> str:
+    """`s3://…` of an empty bucket of this test's own; its keys are `key` and `secret`."""
+    import pyarrow.fs as pafs
+
+    bucket = f"test-{uuid.uuid4().hex}"
+    maker = pafs.S3FileSystem(
+        endpoint_override=s3_endpoint.removeprefix("http://"),
+        scheme="http",
+        region="us-east-1",
+        access_key="key",
+        secret_key="secret",
+        allow_bucket_creation=True,
+    )
+    maker.create_dir(bucket)
+    return f"s3://{bucket}/lake"
+
+
 def run_sql(url: str, *statements: str) -> None:
     import psycopg
 

@@ -114,7 +114,7 @@ def train_churn(
         files = {**result.files, **_feature_set_file(features), **_trained_on_file(rows.definition, built)}
         version = _register(ws, request.name or "churn", result.card, built, files)
         attempt.result["model"] = version.ref
-    warnings = (*notes, *(f"{count:,} rows left out: {why}" for why, count in rows.left_out.items()))
+    warnings = (*notes, *rows.notes, *(f"{count:,} rows left out: {why}" for why, count in rows.left_out.items()))
     texts = {"report.json": to_json(result.report).encode(), "report.md": to_markdown(result.report).encode()}
     folder = write_report(ws, f"train/{version.ref}", texts, plot_report(result))
     return Trained(version, result, folder, (*warnings, *result.report.warnings))

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import uuid
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,22 +9,8 @@ import pytest
 from axiom.lake import FileEntry, Lake, Manifest, S3Options, Storage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
-
-
-@pytest.fixture(scope="session")
-def s3_endpoint() -> Iterator[str]:
-    """URL of an S3-compatible server inside this process."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # third-party imports warn about their own futures
-        from moto.server import ThreadedMotoServer
-
-        server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-        server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture(params=["directory", "s3"])
@@ -34,21 +18,8 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     """An empty root of this test's own; a test that asks for it runs on a directory and on S3."""
     if request.param == "directory":
         return Storage(str(tmp_path / "lake"))
-    import pyarrow.fs as pafs
-
-    endpoint = request.getfixturevalue("s3_endpoint")
-    options = S3Options(endpoint, "us-east-1", "key", "secret")
-    bucket = f"test-{uuid.uuid4().hex}"
-    maker = pafs.S3FileSystem(
-        endpoint_override=endpoint.removeprefix("http://"),
-        scheme="http",
-        region="us-east-1",
-        access_key="key",
-        secret_key="secret",
-        allow_bucket_creation=True,
-    )
-    maker.create_dir(bucket)
-    return Storage(f"s3://{bucket}/lake", options)
+    location: str = request.getfixturevalue("s3_location")
+    return Storage(location, S3Options(request.getfixturevalue("s3_endpoint"), "us-east-1", "key", "secret"))
 
 
 @pytest.fixture
