@@ -133,11 +133,6 @@ class Output:
     feature: Feature
     window: Window | None
 
-    @property
-    def label(self) -> str:
-        """For messages: the name with its kind."""
-        return f"{self.name} ({self.feature.kind})"
-
 
 @dataclass(frozen=True)
 class FeatureSet:
