@@ -67,9 +67,9 @@ class BetaGeo(GeometricPredictive):
         return f, g, packed
 
     def initial(self, totals: Totals) -> FloatArray:
-        """The observed purchase rate, doubled for the silence after dropout, and moderate heterogeneity."""
-        rate = 2.0 * totals.purchases / totals.exposure
-        return np.array([np.log(rate), 0.5, -1.0, -1.0])
+        """The observed purchase rate, raised for the silence after dropout, and moderate heterogeneity."""
+        rate = 1.5 * totals.purchases / totals.exposure
+        return np.array([np.log(rate), 1.0, -1.0, -1.0])
 
     def prior(self, totals: Totals) -> GaussianPrior:  # noqa: ARG002 - every parameter but ln mu is free of units
         """Sd `prior_sd` on ln u, logit phi (centre -1) and ln s; none on ln mu."""

@@ -27,4 +27,4 @@ class ModifiedBetaGeo(BetaGeo):
     def initial(self, totals: Totals) -> FloatArray:
         """Two starts, as the likelihood may have two maxima: rare uniform dropout, and frequent mixed dropout."""
         ln_mu = super().initial(totals)[0]
-        return np.array([[ln_mu, 0.5, -1.0, -4.0], [ln_mu, 0.5, 1.0, -1.0]])
+        return np.array([[ln_mu, 1.0, -1.0, -3.0], [ln_mu, 0.5, 1.0, -1.0]])
