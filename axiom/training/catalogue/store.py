@@ -70,7 +70,10 @@ def load(files: Mapping[str, bytes], classes: Iterable[type]) -> Any:
     except CorruptError:
         raise
     except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise CorruptError(f"the stored model cannot be read ({type(error).__name__}: {error})") from error
+        raise CorruptError(
+            f"the stored model cannot be read ({type(error).__name__}: {error})",
+            hint="if another version of Axiom wrote it, train it again",
+        ) from error
 
 
 def _check_format(found: object) -> None:
