@@ -83,7 +83,8 @@ class Challenger:
         days = whole_days(known.horizon)
         rows = Labelled.of(known, self.family, Probabilistic(str(self.params["base"])), days)
         reader, told = Reader.learn(rows.table, self.family)
-        lesson = Lesson(reader.read(rows.table), len(reader.raw), rows.purchases, rows.offset, self.params, known.seed)
+        Z = reader.read(rows.table)
+        lesson = Lesson(Z, self.family.factors, rows.purchases, rows.offset, self.params, known.seed)
         base = Probabilistic(str(self.params["base"])).fit_rfm(known.now.rfm)
         return FittedChallenger(
             family=self.family,

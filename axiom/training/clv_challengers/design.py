@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from axiom.training.clv.rows import RfmArrays
     from axiom.training.clv_challengers.family import Family
 
-PACE, FRESHNESS, YOUTH = "rfm_pace", "rfm_freshness", "rfm_youth"
-OF_RFM = ("x", "t_x", "T", "mean_spend", "rfm_silence", PACE, FRESHNESS, YOUTH)
+PACE, FRESHNESS, YOUTH, MONEY = "rfm_pace", "rfm_freshness", "rfm_youth", "rfm_money"
+OF_RFM = ("x", "t_x", "T", "mean_spend", "rfm_silence", PACE, FRESHNESS, YOUTH, MONEY)
 
 
 def design(rfm: RfmArrays, features: pa.Table | None, days: float) -> pa.Table:
     """Features and RFM columns of n customers; where both have a name, the RFM summary's column stands.
 
-    Added are the silence T - t_x, and three numbers that a linear model can use as they are: the pace, repeat purchases
+    Added are the silence T - t_x, and four numbers that a linear model can use as they are: the pace, repeat purchases
     expected in the horizon at the past rate, days x/(T + days), shrunk for who is young; the freshness,
-    days/(silence + days); the youth, days/(T + days).
+    days/(silence + days); the youth, days/(T + days); and the money spent at that pace, 0 where it is unknown.
 
     Args:
         rfm: summaries.
@@ -37,15 +37,17 @@ def design(rfm: RfmArrays, features: pa.Table | None, days: float) -> pa.Table:
     import pyarrow as pa
 
     silence = rfm.T - rfm.t_x
+    pace = days * rfm.x / (rfm.T + days)
     columns: dict[str, FloatArray] = {
         "x": rfm.x,
         "t_x": rfm.t_x,
         "T": rfm.T,
         "mean_spend": np.where(rfm.spenders, rfm.mean_spend, np.nan),
         "rfm_silence": silence,
-        PACE: days * rfm.x / (rfm.T + days),
+        PACE: pace,
         FRESHNESS: days / (silence + days),
         YOUTH: days / (rfm.T + days),
+        MONEY: np.where(rfm.spenders, pace * rfm.mean_spend, 0.0),
     }
     own = pa.table(columns)
     if features is not None:

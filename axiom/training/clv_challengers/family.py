@@ -66,7 +66,7 @@ class Lesson:
 
     Attributes:
         Z: encoded columns, shape (n, k).
-        raw: how many of them, the first ones, are RFM numbers on their own scale.
+        factors: how many of them, the first ones, polynomials may multiply with each other.
         y: outcomes >= 0, not all 0, shape (n,).
         offset: logarithm of the probabilistic forecast, shape (n,); 0 where the family has no offset.
         params: hyper-parameters.
@@ -74,7 +74,7 @@ class Lesson:
     """
 
     Z: FloatArray
-    raw: int
+    factors: int
     y: FloatArray
     offset: FloatArray
     params: Mapping[str, Any]
@@ -100,6 +100,7 @@ class Family:
         fit: learns purchases or spend.
         params: its hyper-parameters.
         raw: RFM columns of `design` that it reads on their own scale, before all others.
+        factors: how many of these, the first ones, polynomials may multiply with each other.
         others: it reads all other columns too.
         linear: for these missing values are filled and numbers scaled, as linear models need it.
         offset: it learns what to multiply the probabilistic forecast by.
@@ -112,6 +113,7 @@ class Family:
     fit: Callable[[Lesson], Head]
     params: Mapping[str, Param] = field(default_factory=dict)
     raw: tuple[str, ...] = ()
+    factors: int = 0
     others: bool = True
     linear: bool = False
     offset: bool = False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axiom.training.clv.candidate import Span
-from axiom.training.clv_challengers.design import FRESHNESS, PACE, YOUTH
+from axiom.training.clv_challengers.design import FRESHNESS, MONEY, PACE, YOUTH
 from axiom.training.clv_challengers.family import BASE, Family, Lesson, Param
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class LinearHead:
     """mean = scale · max(intercept + ((Z, P(Z)) - centre) · slopes, floor), P the products of some columns.
 
     Attributes:
-        raw: columns at the start of Z whose products of 2 to `degree` factors are added.
+        factors: columns at the start of Z whose products of 2 to `degree` factors are added.
         degree: 1 adds none.
         centre: subtracted from each column, shape (k,).
         slopes: shape (k,).
@@ -33,7 +33,7 @@ class LinearHead:
         scale: makes the total of the training rows right again.
     """
 
-    raw: int
+    factors: int
     degree: int
     centre: FloatArray
     slopes: FloatArray
@@ -43,14 +43,14 @@ class LinearHead:
 
     def predict(self, Z: FloatArray, offset: FloatArray) -> FloatArray:  # noqa: ARG002 - no log scale, no offset
         """See `Head.predict`."""
-        columns = _with_products(Z, self.raw, self.degree) - self.centre
+        columns = _with_products(Z, self.factors, self.degree) - self.centre
         return self.scale * np.maximum(self.intercept + columns @ self.slopes, self.floor)
 
 
 def fit_linear(lesson: Lesson) -> LinearHead:
     """Ridge regression: min mean (y - b - Zβ)² + l2 Σ (sd_j β_j)², the penalty free of units."""
     degree = int(lesson.params.get("degree", 1))
-    columns = _with_products(lesson.Z, lesson.raw, degree)
+    columns = _with_products(lesson.Z, lesson.factors, degree)
     centre, intercept = columns.mean(axis=0), float(lesson.y.mean())
     sd = columns.std(axis=0)
     scaled = (columns - centre) / np.where(sd > 0, sd, 1.0)
@@ -58,28 +58,28 @@ def fit_linear(lesson: Lesson) -> LinearHead:
     slopes = np.linalg.solve(gram, scaled.T @ (lesson.y - intercept) / len(scaled)) / np.where(sd > 0, sd, 1.0)
     floor = _FLOOR * intercept
     total = np.maximum(intercept + (columns - centre) @ slopes, floor).sum()
-    return LinearHead(lesson.raw, degree, centre, slopes, intercept, floor, float(lesson.y.sum() / total))
+    return LinearHead(lesson.factors, degree, centre, slopes, intercept, floor, float(lesson.y.sum() / total))
 
 
-def _with_products(Z: FloatArray, raw: int, degree: int) -> FloatArray:
+def _with_products(Z: FloatArray, factors: int, degree: int) -> FloatArray:
     products = [
-        Z[:, factors].prod(axis=1)
+        Z[:, chosen].prod(axis=1)
         for power in range(2, degree + 1)
-        for factors in combinations_with_replacement(range(raw), power)
+        for chosen in combinations_with_replacement(range(factors), power)
     ]
     return np.column_stack([Z, *products])
 
 
-_RAW = (PACE, FRESHNESS, YOUTH)
+_RAW = (PACE, FRESHNESS, YOUTH, MONEY)
 _L2 = Param(1e-3, 1e-9, 1e6, span=Span(1e-6, 1.0, log=True))
 
 LINEAR = Family(
     "linear",
-    "Linear regression on the past rate",
+    "Linear regression on the past rate and its money",
     20,
     fit_linear,
     {"l2": Param(1e-6, 1e-9, 1e6), "base": BASE},
-    raw=(PACE,),
+    raw=(PACE, MONEY),
     others=False,
     linear=True,
     learns_spend=True,
@@ -101,6 +101,7 @@ POLYNOMIAL = Family(
     fit_linear,
     {"degree": Param(2, 1, 4, span=Span(2, 3, whole=True)), "l2": _L2, "base": BASE},
     raw=_RAW,
+    factors=3,
     linear=True,
     learns_spend=True,
 )

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from axiom.errors import AxiomError, BadInputError, MisuseError
+from axiom.errors import AxiomError, BadInputError, CorruptError, MisuseError
 from axiom.training.clv import backtest_clv
 from axiom.training.clv.candidates import candidate
 from axiom.training.clv.options import ClvOptions
@@ -212,3 +212,12 @@ def test_a_past_origin_before_anybody_came_back_is_left_out_with_a_warning(known
     model = learn(name, replace(known, past=(fresh, *known.past[1:])))
     assert model.summary["origins"] == 2
     assert "2023-05-01 is left out: nobody repeats" in model.warnings[0]
+
+
+@pytest.mark.parametrize("name", ["lightgbm_poisson", "xgboost"])
+def test_damaged_trees_are_called_corrupt(known, future, name):
+    files = learn(name, known).to_files()
+    files["head.text.txt"] = b"tree of life"
+    damaged = candidate(name).load(files)
+    with pytest.raises(CorruptError, match="cannot be read"):
+        damaged.forecast(future.rfm, future.features, DAYS)
