@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from axiom.training.clv.candidate import Candidate
-
-_CHALLENGERS = "axiom.training.clv_challengers"
 
 
 def candidate(name: str, **params: Any) -> Candidate:
@@ -44,6 +40,6 @@ def candidate_names() -> tuple[str, ...]:
 
 
 def _challengers() -> dict[str, Callable[..., Candidate]]:
-    if importlib.util.find_spec(_CHALLENGERS) is None:
-        return {}
-    return dict(importlib.import_module(_CHALLENGERS).CHALLENGERS)
+    from axiom.training.clv_challengers import CHALLENGERS
+
+    return dict(CHALLENGERS)

@@ -198,8 +198,13 @@ class Findings:
     def _warnings(self, compared: Sequence[int]) -> list[str]:
         work, told = self.work, []
         if len(compared) < len(work.origins):
+            latest = len(work.origins) - 1
+            names = [one.name for c, one in enumerate(work.candidates) if self.done[c, latest].rows is not None]
+            missing = [f for (c, _), f in self.done.items() if f.failed and work.candidates[c].name in names]
+            who = sorted({work.candidates[f.job.candidate].name for f in missing})
             told.append(
-                f"compared at {len(compared)} of {len(work.origins)} origins: some fit was impossible at the rest"
+                f"compared at {len(compared)} of {len(work.origins)} origins: {', '.join(who)} could not be fitted at "
+                "the rest; the judgements say why"
             )
         if not any(o.ended_by(work.origins[-1].as_of, work.horizon) for o in work.origins):
             told.append(

@@ -105,7 +105,7 @@ def fit_quietly(candidate: Candidate, known: Known) -> tuple[FittedCandidate | N
         try:
             fitted = candidate.fit(known)
         except (ValueError, BadInputError) as error:
-            failed = str(error)
+            failed = error.message if isinstance(error, BadInputError) else str(error)
     told = [str(warning.message) for warning in raised]
     return fitted, tuple(dict.fromkeys([*told, *(fitted.warnings if fitted else ())])), failed
 

@@ -41,29 +41,38 @@ def training_markdown(report: Mapping[str, Any]) -> str:
         f"{report['customers']:,} customers at {report['fitted_at'][:10]}; horizon {model['horizon_days']} days.",
         *_section("Read this first", [f"- {warning}" for warning in report["warnings"]]),
         "## Parameters",
-        _parameter_table(fit),
+        _fit_text(fit),
     ]
-    if isinstance(fit.get("spend_frequency_correlation"), float):
-        correlation = fit["spend_frequency_correlation"]
-        lines.append(f"Correlation of purchases and mean spend: {correlation:.3f} (Gamma-Gamma assumes 0).")
     lines += ["## Interval levels", _levels(model["levels"])]
     if report["backtest"] is not None:
         lines.append(backtest_markdown(report["backtest"], title="## Backtest"))
     return "\n\n".join(lines) + "\n"
 
 
-def _parameter_table(fit: Mapping[str, Any]) -> str:
+def _fit_text(fit: Mapping[str, Any]) -> str:
+    """What was learnt: numbers as a list, fitted probabilistic models as a table, whatever the family calls them."""
+    told = [f"- {name.replace('_', ' ')}: {_value(value)}" for name, value in fit.items() if not _is_model(value)]
+    models = [part for part in fit.values() if _is_model(part)]
     rows = [
-        (
-            part["model"],
-            ", ".join(f"{name} {value:.5g}" for name, value in part["params"].items()),
-            f"{part['log_likelihood']:.2f}",
-            f"{part['customers']:,.0f}",
-        )
-        for part in fit.values()
-        if isinstance(part, dict) and "params" in part
+        (part["model"], _value(part["params"]), f"{part['log_likelihood']:.2f}", f"{part['customers']:,.0f}")
+        for part in models
     ]
-    return "\n".join(_table(("model", "parameters", "log likelihood", "customers"), rows))
+    table = _table(("model", "parameters", "log likelihood", "customers"), rows) if rows else []
+    return "\n\n".join("\n".join(block) for block in (told, table) if block)
+
+
+def _is_model(part: Any) -> bool:
+    return isinstance(part, dict) and "log_likelihood" in part
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        if any(_is_model(part) for part in value.values()):
+            return "; ".join(
+                f"{part['model']} ({_value(part['params'])})" for part in value.values() if _is_model(part)
+            )
+        return ", ".join(f"{name} {_value(part)}" for name, part in value.items())
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def backtest_markdown(report: Mapping[str, Any], title: str = "# Backtest of lifetime value") -> str:

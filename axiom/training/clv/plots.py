@@ -50,11 +50,13 @@ def tracking_plot(tracking: Mapping[str, Any]) -> bytes:
         )
         fitted_at: Any = np.datetime64(tracking["fitted_at"])
         axes.axvline(fitted_at, color=_GREY, lw=1, ls=":")
+        late = fitted_at > moments[0] + (moments[-1] - moments[0]) / 2
         axes.annotate(
-            " fitted up to here",
+            " fitted up to here ",
             (fitted_at, 0.03),
             xycoords=("data", "axes fraction"),
             color=_GREY,
+            ha="right" if late else "left",
         )
         error = tracking["expected"][-1] / tracking["actual"][-1] - 1 if tracking["actual"][-1] else None
         told = "" if error is None else f"; at the end the model is off by {error:+.1%}"
