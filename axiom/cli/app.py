@@ -35,5 +35,5 @@ def _root(
     pass
 
 
-for _room in (inspect, ingest, lake, build, train, survival, score, models, demo, synthetic):
+for _room in (inspect, ingest, lake, build, train, survival, evaluate, score, models, demo, synthetic):
     _room.register(app)

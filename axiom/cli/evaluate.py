@@ -99,10 +99,11 @@ def _costs(contact: float | None, offer: float | None, save: float | None, take:
 
 
 def _churn_lines(evaluation: ChurnEvaluation) -> list[str]:
+    when = ", ".join(time[:10] for time in evaluation.as_ofs)
     rows = [_churn_row(score) for score in evaluation.versions]
     return [
-        f"{evaluation.rows:,} rows at {', '.join(time[:10] for time in evaluation.as_ofs)}, churn rate "
-        f"{evaluation.churn_rate:.3f}: {evaluation.definition}, {evaluation.horizon_days:g} days",
+        f"{evaluation.rows:,} rows at {when}, churn rate {evaluation.churn_rate:.3f}",
+        f"  churn: {evaluation.definition}, {evaluation.horizon_days:g} days",
         "",
         *table(rows),
         "",
@@ -128,21 +129,20 @@ def _campaign(score: VersionScore) -> list[str]:
     campaign = score.campaign
     if campaign is None:
         return []
-    return [
-        f"{score.name}: contacting {campaign.share:.1%} from {score.threshold:.3f} on ({score.threshold_rule}) earns "
-        f"{campaign.profit:,.2f}; in hindsight {campaign.best_share:.1%} would have earned {campaign.best_profit:,.2f}"
-    ]
+    now = f"contacting {campaign.share:.1%} from {score.threshold:.3f} on earns {campaign.profit:,.2f}"
+    best = f"in hindsight {campaign.best_share:.1%} would have earned {campaign.best_profit:,.2f}"
+    return [f"{score.name}: {now} ({score.threshold_rule}); {best}"]
 
 
 def _clv_lines(evaluation: ClvEvaluation) -> list[str]:
-    rows = [
+    when = ", ".join(time[:10] for time in evaluation.as_ofs)
+    rows: list[dict[str, Any]] = [
         {"model": score.name, "family": score.family}
         | {title: _with_interval(score.metrics[name].value) for name, title in CLV_COLUMNS.items()}
         for score in evaluation.versions
     ]
     return [
-        f"{evaluation.rows:,} customers at {', '.join(time[:10] for time in evaluation.as_ofs)}, "
-        f"{evaluation.horizon_days} days ahead",
+        f"{evaluation.rows:,} customers at {when}, {evaluation.horizon_days} days ahead",
         "",
         *table(rows),
         "",
