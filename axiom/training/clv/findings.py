@@ -19,6 +19,7 @@ from axiom.training.clv.series import (
     levels_of,
     log_score,
     metric_names,
+    percent,
     scores,
 )
 from axiom.training.splits import day
@@ -184,7 +185,7 @@ class Findings:
         told = []
         for what in (PURCHASES, SPEND):
             for nominal in self.work.options.coverages:
-                names = {kind: f"{kind}_{100 * nominal:g}_{what}" for kind in ("recalibrated", "coverage")}
+                names = {kind: f"{kind}_{percent(nominal)}_{what}" for kind in ("recalibrated", "coverage")}
                 kind = next((kind for kind, name in names.items() if judged[name].value is not None), "")
                 found = judged[names[kind]].value if kind else None
                 if found and not found.low <= nominal <= found.high and abs(found.value - nominal) > _DRIFT:

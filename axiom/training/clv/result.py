@@ -173,7 +173,7 @@ class ClvResult:
         backtest: the judgement behind it; None where no origin has an outcome yet.
         card: the fields of the registry's model card that training knows, JSON-ready; who registers adds `name`,
             `feature_set`, `created_at` and `code_version`.
-        report: JSON-ready; `report_markdown` and `plots` make the rest of it.
+        report: JSON-ready; `training_markdown` and `training_plots` make the rest of it.
         warnings: everything that should make a reader think, in full sentences.
     """
 

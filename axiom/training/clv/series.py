@@ -76,10 +76,10 @@ class Series:
         point mass at 0, an interval of whole values would cover more than it promises, even of a perfect model.
         """
         found = point_metrics(self)
-        found |= {f"coverage_{_percent(c)}": share(covered(self.pit, c, IDENTITY), self.customer) for c in coverages}
+        found |= {f"coverage_{percent(c)}": share(covered(self.pit, c, IDENTITY), self.customer) for c in coverages}
         for c in coverages:
             known = np.isfinite(self.recalibrated[c])
-            found[f"recalibrated_{_percent(c)}"] = (
+            found[f"recalibrated_{percent(c)}"] = (
                 share(self.recalibrated[c][known], self.customer[known]) if known.any() else NO_EARLIER
             )
         return {f"{name}_{what}": metric for name, metric in found.items()}
@@ -102,7 +102,7 @@ def levels_of(part: JudgedPart) -> LevelMap | None:
 
 def metric_names(coverages: Sequence[float]) -> list[str]:
     """All metrics in the order of the table."""
-    each = [*POINTS, *(f"{kind}_{_percent(c)}" for kind in ("coverage", "recalibrated") for c in coverages)]
+    each = [*POINTS, *(f"{kind}_{percent(c)}" for kind in ("coverage", "recalibrated") for c in coverages)]
     return ["log_score", *(f"{name}_{what}" for what in (PURCHASES, SPEND) for name in each)]
 
 
@@ -125,5 +125,6 @@ def _score(metric: Found, level: float) -> Score:
         return Score(None, "a single customer has no interval")
 
 
-def _percent(coverage: float) -> str:
+def percent(coverage: float) -> str:
+    """A coverage as metric names write it: 0.8 -> "80"."""
     return f"{100 * coverage:g}"

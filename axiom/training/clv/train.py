@@ -13,7 +13,7 @@ from axiom.training.clv.findings import NothingJudgedError
 from axiom.training.clv.judging import fit_quietly, known_at
 from axiom.training.clv.model import ClvModel
 from axiom.training.clv.options import ClvOptions
-from axiom.training.clv.probabilistic import FittedProbabilistic
+from axiom.training.clv.probabilistic import FittedProbabilistic, Probabilistic
 from axiom.training.clv.report import training_report
 from axiom.training.clv.result import ClvResult
 from axiom.training.clv.rows import whole_days
@@ -89,11 +89,11 @@ class _Training:
     def ended(self, origins: Sequence[Origin]) -> list[Origin]:
         """The origins whose outcomes are known at the latest cut-off, oldest first."""
         past = sorted((o for o in origins if o.ended_by(self.current.as_of, self.horizon)), key=lambda o: o.as_of)
-        late = len(origins) - len(past)
+        late = sorted(day(o.as_of) for o in origins if not o.ended_by(self.current.as_of, self.horizon))
         if late:
             self.warnings.append(
-                f"{late} origins are left out: their label window ends after the latest cut-off "
-                f"{day(self.current.as_of)}"
+                f"left out, because the label window ends after the latest cut-off {day(self.current.as_of)}: "
+                f"{', '.join(late)}"
             )
         if not past:
             self.warnings.append(
@@ -149,14 +149,14 @@ class _Training:
 
     def _levels(self, name: str, fitted: FittedCandidate, backtest: ClvBacktest | None) -> tuple[LevelMap, LevelMap]:
         """Levels for purchases and spend, learnt from the latest origin."""
-        rows = backtest.judged.get((name, backtest.as_ofs[-1])) if backtest else None
-        if rows is None:
+        if backtest is None:
             return IDENTITY, IDENTITY
-        purchases = levels_of(rows.purchases)
-        spend = levels_of(rows.spend) if rows.spend else None
+        rows = backtest.judged.get((name, backtest.as_ofs[-1]))
+        purchases = levels_of(rows.purchases) if rows else None
+        spend = levels_of(rows.spend) if rows and rows.spend else None
         if purchases is None or (spend is None and fitted.has_spend):
             self.warnings.append(
-                "the latest origin has too few customers to learn interval levels from: they stay nominal"
+                f"{name} could not be judged on enough customers at the latest origin: its interval levels stay nominal"
             )
         return purchases or IDENTITY, spend or IDENTITY
 
@@ -168,13 +168,15 @@ class _Training:
             return None
         origin = past[-1]
         known = known_at(origin.snapshot, past, self.horizon, self.options.seed)
-        for tried in dict.fromkeys([name, *(line.name for line in backtest.contenders)]):
-            fitted, _, _ = fit_quietly(self.candidates[tried], known)
+        names = dict.fromkeys([name, *(line.name for line in backtest.contenders)])
+        probabilistic = [one for one in map(self.candidates.__getitem__, names) if isinstance(one, Probabilistic)]
+        for one in probabilistic:
+            fitted, _, _ = fit_quietly(one, known)
             if isinstance(fitted, FittedProbabilistic):
+                model = fitted.purchases
                 if purchases is not None:
-                    return weekly_tracking(
-                        tried, fitted.purchases, purchases, fitted_at=origin.as_of, until=self.current.as_of
-                    )
+                    until = self.current.as_of
+                    return weekly_tracking(one.name, model, purchases, fitted_at=origin.as_of, until=until)
                 snapshots = [*(o.snapshot for o in past), self.current]
-                return cutoff_tracking(tried, fitted.purchases, snapshots, fitted_at=origin.as_of)
+                return cutoff_tracking(one.name, model, snapshots, fitted_at=origin.as_of)
         return None

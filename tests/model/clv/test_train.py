@@ -99,7 +99,7 @@ def test_outcomes_that_are_not_known_yet_are_left_out_with_a_warning(
     late = shop.at(260, 60)
     found = train_clv([*origins, late], current, HORIZON, FAST)
     assert found.files == result.files
-    assert found.warnings[0].startswith("1 origins are left out: their label window ends after the latest cut-off")
+    assert found.warnings[0].endswith("ends after the latest cut-off 2024-10-27: 2024-09-17")
 
 
 def test_with_one_origin_the_recalibration_is_unchecked_and_says_so(origins: list[Origin], current: Snapshot) -> None:
