@@ -21,7 +21,7 @@ from axiom.training.options import ChurnOptions
 from axiom.training.splits import plan_cutoffs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from axiom.engine import Engine
@@ -172,9 +172,10 @@ def train_clv(ws: Workspace, request: TrainRequest, *, options: ClvOptions | Non
 
     options = options or ClvOptions(seed=ws.settings.seed)
     built, notes = build_for(ws, request)
-    origins = clv_origins(ws, built, request.horizon)
+    columns = columns_read(options.candidates)
+    origins = clv_origins(ws, built, request.horizon, columns)
     today = build(ws, replace(_build_request(request, built), as_of=None, back=0, labels=False))
-    current = clv_snapshot(ws, today)
+    current = clv_snapshot(ws, today, columns)
     with _running(ws, "train clv", request, built) as (attempt, engine, on_plan, on_done):
         result: ClvResult = fit(
             origins,
@@ -212,7 +213,7 @@ def backtest_clv(ws: Workspace, request: TrainRequest, *, options: ClvOptions | 
 
     options = options or ClvOptions(seed=ws.settings.seed)
     built, notes = build_for(ws, request)
-    origins = clv_origins(ws, built, request.horizon)
+    origins = clv_origins(ws, built, request.horizon, columns_read(options.candidates))
     with _running(ws, "backtest clv", request, built) as (attempt, engine, on_plan, on_done):
         backtest = run(
             origins, timedelta(days=request.horizon), options=options, engine=engine, on_plan=on_plan, on_done=on_done
@@ -254,21 +255,29 @@ def build_for(ws: Workspace, request: TrainRequest) -> tuple[BuildReport, tuple[
     return build(ws, wanted), (*notes, *plan.warnings)
 
 
-def clv_origins(ws: Workspace, built: BuildReport, horizon: int) -> list[Origin]:
-    """The labelled origins of a build."""
+def columns_read(candidates: Sequence[str]) -> list[str] | None:
+    """Feature columns that CLV candidates read: the RFM summary, or None for all where one of them learns from more."""
+    from axiom.training.clv.probabilistic import PURCHASE_MODELS
+    from axiom.training.clv.rows import RFM_COLUMNS
+
+    return ["customer_id", "as_of", *RFM_COLUMNS] if set(candidates) <= set(PURCHASE_MODELS) else None
+
+
+def clv_origins(ws: Workspace, built: BuildReport, horizon: int, columns: list[str] | None = None) -> list[Origin]:
+    """The labelled origins of a build, with all features or only some columns."""
     from axiom.training.clv import origins_from_tables
 
-    features = ws.lake.dataset("features", built.features_id).read()
+    features = ws.lake.dataset("features", built.features_id).read(columns)
     labels = ws.lake.dataset("labels", built.labels_id)
     targets = labels.read(["customer_id", "as_of", f"purchases_{horizon}d", f"spend_{horizon}d"])
     return origins_from_tables(features, targets, timedelta(days=horizon))
 
 
-def clv_snapshot(ws: Workspace, built: BuildReport) -> Snapshot:
-    """The customers of the latest cut-off of a build."""
+def clv_snapshot(ws: Workspace, built: BuildReport, columns: list[str] | None = None) -> Snapshot:
+    """The customers of the latest cut-off of a build, with all features or only some columns."""
     from axiom.training.clv import snapshots_from_table
 
-    return snapshots_from_table(ws.lake.dataset("features", built.features_id).read())[-1]
+    return snapshots_from_table(ws.lake.dataset("features", built.features_id).read(columns))[-1]
 
 
 def feature_set_in(files: Mapping[str, bytes]) -> FeatureSet | None:
