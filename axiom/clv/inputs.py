@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from axiom.maths.arrays import ArrayLike, BoolArray, FloatArray, IntArray
 
 _NAMED_ROWS = 5
+_GROUPED_ANYWAY = 1_000
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ def distinct_rows(*columns: FloatArray) -> tuple[IntArray, IntArray]:
 
     Returns:
         (rows, inverse): `rows` (m,) is one index of each group, `inverse` (n,) which of the m groups each row is in, so
-        `column[rows][inverse] == column`. Groups are sorted by the first column, then the second, and so on.
+        `column[rows][inverse] == column`. Groups, if any, are sorted by the first column, then the second, and so on.
     """
     n = columns[0].size
     if n == 0:
@@ -212,7 +213,7 @@ def distinct_rows(*columns: FloatArray) -> tuple[IntArray, IntArray]:
     code, levels = np.zeros(n, dtype=np.int64), 1
     for column in columns:
         rank, count = _ranks(column)
-        if count > n // 2 and n > 1:
+        if count > max(n // 2, _GROUPED_ANYWAY):
             return np.arange(n), np.arange(n)
         code, levels = _renumbered(code * count + rank, levels * count)
     rows = np.empty(levels, dtype=np.int64)

@@ -213,4 +213,5 @@ def _chunks(
     order = np.argsort(mean)
     size = max(copies, 1) * (_COMPONENTS_AT_LEAST + 4.0 * mean[order])
     group = (np.cumsum(size) // _COMPONENTS_AT_ONCE).astype(np.int64)
-    yield from np.split(order, np.flatnonzero(np.diff(group)) + 1)
+    if order.size:
+        yield from np.split(order, np.flatnonzero(np.diff(group)) + 1)

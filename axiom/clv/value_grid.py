@@ -119,6 +119,8 @@ def _blocks(x: FloatArray, which: IntArray) -> Iterator[tuple[IntArray, IntArray
     place[order] = np.arange(x.size)
     customers = np.argsort(place[which], kind="stable")
     sorted_place = place[which][customers]
+    if not x.size:
+        return
     for same in np.split(np.arange(x.size), np.flatnonzero(np.diff(x[order])) + 1):
         for block in np.split(same, range(_LAWS_AT_ONCE, same.size, _LAWS_AT_ONCE)):
             low, high = np.searchsorted(sorted_place, [block[0], block[-1] + 1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from axiom.clv import BetaGeo, ModifiedBetaGeo, ParetoNBD
+from axiom.clv import BetaGeo, GammaGamma, ModifiedBetaGeo, ParetoNBD
 
 MODELS = [BetaGeo, ModifiedBetaGeo]
 PARAMS = {"r": 0.24, "alpha": 4.4, "a": 0.8, "b": 2.4}
@@ -143,6 +143,19 @@ def test_predictions_broadcast_like_numpy(model) -> None:
     assert grid.shape == (2, X.size)
     assert model.purchase_quantile([0.5, 0.9], 1.0).shape == (2,)
     assert model.purchase_quantile(0.5, 1.0).shape == ()
+
+
+def test_nobody_gets_no_predictions(model, cdnow) -> None:
+    none, fitted = np.array([]), type(model)().fit(*cdnow.history)
+    spend = GammaGamma().fit(cdnow.x, cdnow.mean_spend)
+    nobody = (none, none, none)
+    assert fitted.expected_purchases(1.0, *nobody).shape == (0,)
+    assert fitted.probability_alive(*nobody, t=2.0).shape == (0,)
+    assert fitted.discounted_purchases(0.1, *nobody).shape == (0,)
+    for draws in (0, 2):
+        assert fitted.purchase_quantile([0.1, 0.5], 1.0, *nobody, parameter_draws=draws).shape == (2, 0)
+        assert spend.value_quantile([0.1, 0.5], fitted, 1.0, *nobody, none, parameter_draws=draws).shape == (2, 0)
+        assert spend.value_cdf(3.0, fitted, 1.0, *nobody, none, parameter_draws=draws).shape == (0,)
 
 
 @pytest.mark.parametrize("kind", [BetaGeo, ModifiedBetaGeo, ParetoNBD])
