@@ -92,7 +92,7 @@ def km(
 def train_survival(
     horizon: Annotated[str | None, typer.Option(help="Days ahead: 90, 13w; of a table in its own unit.")] = None,
     strata: Annotated[list[str] | None, typer.Option(help="Feature with a baseline of its own; repeatable.")] = None,
-    ridge: Annotated[float | None, typer.Option(help="L2 penalty. Default: none, or 0.01 where it is needed.")] = None,
+    ridge: Annotated[float | None, typer.Option(help="L2 penalty. Default: 0.03; on a table none.")] = None,
     scale: Annotated[
         bool | None, typer.Option("--scale/--no-scale", help="Hazard ratios per standard deviation.")
     ] = None,
@@ -241,4 +241,4 @@ def _interval(value: MetricValue | None) -> str | None:
 
 
 def _plain(value: float | None) -> str:
-    return "–" if value is None else f"{value:g}"
+    return "–" if value is None else f"{value:.4g}"

@@ -24,7 +24,7 @@ from axiom.training.survival_judge import (
     risk_groups,
     survival_metrics,
 )
-from axiom.training.survival_report import SurvivalReport, SurvivalResult, proportionality_fields
+from axiom.training.survival_report import SurvivalReport, SurvivalResult
 from axiom.training.survival_table import censored_at, growing_with_time
 
 if TYPE_CHECKING:
@@ -308,7 +308,6 @@ def _times(cutoffs: Any) -> Any:
 
 
 def _card(report: SurvivalReport, horizon: int, data_hash: str) -> dict[str, Any]:
-    tested = None if report.proportionality is None else proportionality_fields(report.proportionality)
     return {
         "kind": "churn",
         "model_type": "cox_ph",
@@ -321,8 +320,22 @@ def _card(report: SurvivalReport, horizon: int, data_hash: str) -> dict[str, Any
         "data_hash": data_hash,
         "rows": report.rows,
         "metrics": metric_fields(report.metrics, report.level),
-        "calibration": {"method": "none", "proportionality": tested},
+        "calibration": {"method": "none", "proportionality": _tested(report)},
         "baselines": {name: metric_fields(metrics, report.level) for name, metrics in report.baselines.items()},
         "environment": environment(),
         "notes": "\n".join((report.verdict, *report.warnings)),
+    }
+
+
+def _tested(report: SurvivalReport) -> dict[str, Any] | None:
+    """The test of proportionality as the card keeps it; the report holds every covariate."""
+    tested = report.proportionality
+    if tested is None:
+        return None
+    pairs = sorted(zip(tested.p_value.tolist(), tested.names, strict=True))
+    return {
+        "chi_square": tested.global_statistic,
+        "degrees_of_freedom": len(tested.names),
+        "p_value": tested.global_p_value,
+        "covariates_below_5_percent": {name: p for p, name in pairs if p < 0.05},
     }

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MIN_EVENTS = 10
 MIN_ROWS = 20
-RIDGE = 0.01
+RIDGE = 0.03
 _EVENTS_PER_COLUMN = 10
 _DEPENDENT = 1e-8  # share of a column's variance that the earlier columns leave, below which it counts as theirs
 _MOST_STRATA = 50
@@ -34,8 +34,8 @@ class SurvivalOptions:
 
     Attributes:
         strata: features whose values get a baseline hazard of their own, and no hazard ratio.
-        ridge: L2 penalty as `CoxPH` takes it; None: 0, and 0.01 where the data need it (perfect separation, or fewer
-            than 10 events for each covariate).
+        ridge: L2 penalty as `CoxPH` takes it; None: 0.03 with `scale`, where windows overlap and move together; else 0,
+            and 0.03 only where the data need it (perfect separation, or fewer than 10 events for each covariate).
         scale: hazard ratios per standard deviation (heavy tails by asinh) instead of per unit.
         level: confidence level of every interval.
         draws: bootstrap resamples of the metrics that need them.
@@ -134,7 +134,8 @@ def fit_cox(
         raise BadInputError("no covariate is left to fit", hint="use fewer strata or other features")
     names = tuple(encoder.names[j] for j in columns)
     Z = Z[:, columns]
-    cox, ridge, held = _fit(table, Z, codes, names, options.ridge)
+    asked = RIDGE if options.ridge is None and options.scale else options.ridge
+    cox, ridge, held = _fit(table, Z, codes, names, asked)
     customers = np.unique(table.customer_id.astype(str), return_inverse=True)[1]
     if customers.max(initial=0) + 1 < len(table):
         cox.covariance_ = clustered_covariance(cox, Z, table.duration, table.event, codes, customers)
