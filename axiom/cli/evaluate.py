@@ -119,7 +119,7 @@ def _churn_row(score: VersionScore) -> dict[str, Any]:
     lead = score.lead
     row["threshold"] = round(score.threshold, 3)
     row["lead days"] = None if lead is None or lead.days is None else round(lead.days.value, 1)
-    row["warned 30 d"] = None if lead is None else f"{lead.early.value:.0%} of {lead.churns:,}"
+    row["warned early"] = None if lead is None else f"{lead.early.value:.0%} of {lead.churns:,}"
     if "profit_per_customer" in score.metrics:
         row["profit/customer"] = _with_interval(score.metrics["profit_per_customer"])
     return row

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from axiom.errors import BadInputError, CorruptError, MisuseError
+from axiom.errors import CorruptError, MisuseError
 from axiom.pipelines.subjects import (
     build_for_subject,
+    check_labelled,
     check_unseen,
     churn_model,
     common_definition,
@@ -20,7 +21,7 @@ from axiom.pipelines.subjects import (
 from axiom.pipelines.tracking import tracked
 from axiom.pipelines.train import clv_origins, write_report
 from axiom.training.clv.options import ClvOptions
-from axiom.training.splits import day, in_days
+from axiom.training.splits import day
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,6 +78,7 @@ def evaluate(
     options = options or EvaluationOptions(seed=ws.settings.seed)
     moments = tuple(sorted(set(as_ofs))) or (latest_labelled(ws, subjects[0].horizon),)
     check_unseen(subjects, moments)
+    check_labelled(ws, subjects[0].horizon, moments)
     kind = subjects[0].version.kind
     if kind == "clv" and (options.costs is not None or options.threshold is not None or value_at_risk is not None):
         raise MisuseError("costs and thresholds belong to churn models", hint="leave them out for a CLV model")
@@ -217,12 +219,6 @@ def _clv(ws: Workspace, subjects: Sequence[Subject], moments: Sequence[datetime]
     for subject in subjects:
         built = [build_for_subject(ws, subject, moment) for moment in moments]
         origins = [origin for one in built for origin in clv_origins(ws, one, subject.horizon)]
-        if len(origins) < len(moments):
-            raise BadInputError(
-                f"the label windows of {in_days(timedelta(days=subject.horizon))} after "
-                f"{', '.join(map(day, moments))} are not all over",
-                hint=f"use --as-of {day(latest_labelled(ws, subject.horizon))} or earlier",
-            )
         entries.append(ClvEntry(subject.ref, ClvModel.from_files(subject.files), origins))
     evaluation = evaluate_clv(entries, ClvOptions(level=level, seed=ws.settings.seed))
     texts = {"report.json": _json(evaluation.to_dict()), "report.md": clv_markdown(evaluation).encode()}

@@ -97,8 +97,7 @@ def load_subjects(ws: Workspace, models: Sequence[tuple[str, str]]) -> list[Subj
 
 def latest_labelled(ws: Workspace, horizon: int) -> datetime:
     """The latest midnight whose label window is over."""
-    snapshots = {entity: found for entity, found in ws.lake.snapshots().items() if found.rows}
-    return midnight(data_range(snapshots)[1] - timedelta(days=horizon))
+    return midnight(_data_end(ws) - timedelta(days=horizon))
 
 
 def check_unseen(subjects: Sequence[Subject], as_ofs: Sequence[datetime]) -> None:
@@ -114,6 +113,26 @@ def check_unseen(subjects: Sequence[Subject], as_ofs: Sequence[datetime]) -> Non
                     f"{subject.ref} {_how(subject, as_of)}: a score on these rows would flatter it",
                     hint=_way_out(subjects),
                 )
+
+
+def check_labelled(ws: Workspace, horizon: int, as_ofs: Sequence[datetime]) -> None:
+    """Refuse cut-offs whose outcomes are not known yet.
+
+    Raises:
+        BadInputError: the label window of one reaches past the data; the message says by how much.
+    """
+    end, window = _data_end(ws), timedelta(days=horizon)
+    for as_of in as_ofs:
+        if as_of + window > end:
+            raise BadInputError(
+                f"what happened after {day(as_of)} is not known yet: its label window of {in_days(window)} ends "
+                f"{day(as_of + window)}, the data {end:%Y-%m-%d}",
+                hint=f"use --as-of {day(latest_labelled(ws, horizon))} or earlier, or ingest later data",
+            )
+
+
+def _data_end(ws: Workspace) -> datetime:
+    return data_range({entity: found for entity, found in ws.lake.snapshots().items() if found.rows})[1]
 
 
 def _how(subject: Subject, as_of: datetime) -> str:

@@ -21,7 +21,7 @@ from axiom.training.evaluate import (
     VersionScore,
 )
 from axiom.training.evaluate_influence import LINE, linear_metrics
-from axiom.training.evaluate_lead import lead_time
+from axiom.training.evaluate_lead import EARLY_DAYS, lead_time
 from axiom.training.evaluate_resample import RANKING, Resampler
 from axiom.training.guards import check_slice
 from axiom.training.judge import judge, reliability_bins, worth
@@ -79,7 +79,7 @@ def evaluate_churn(
             "costs need a value for each customer, and the features hold no spend",
             hint="give one value at risk for everybody with --value-at-risk",
         )
-    judging = _Judging(options)
+    judging = _Judging(options, min(EARLY_DAYS, horizon_days / 2))
     comparisons = [judging.compare(rows, one, contestants[0]) for one in contestants[1:]]
     return ChurnEvaluation(
         horizon_days=horizon_days,
@@ -100,8 +100,8 @@ def evaluate_churn(
 class _Judging:
     """The numbers of one contestant on some rows."""
 
-    def __init__(self, options: EvaluationOptions) -> None:
-        self.options = options
+    def __init__(self, options: EvaluationOptions, early_days: float) -> None:
+        self.options, self.early_days = options, early_days
         self._as_in_training = ChurnOptions(
             costs=options.costs, level=options.level, draws=options.draws, seed=options.seed
         )
@@ -121,7 +121,7 @@ class _Judging:
             by_cutoff={name: self.metrics(part, one) for name, part in by_cutoff.items()},
             rows={name: len(part) for name, part in {**cohorts, **by_cutoff}.items()},
             reliability=reliability_bins(rows.churned, p, self.options.level),
-            lead=lead_time(rows, p, one.threshold, self.options.level),
+            lead=lead_time(rows, p, one.threshold, self.options.level, self.early_days),
             campaign=self._campaign(rows, one),
         )
 

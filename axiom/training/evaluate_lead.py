@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from axiom.training.evaluate import EvaluationRows
 
 EARLY_DAYS = 30.0
+"""A warning is early from so many days before the churn on; half the horizon where that is less."""
 _DAY = np.timedelta64(1, "D")
 _SINCE = {
     "transactions": ("days_since_purchase",),
@@ -40,7 +41,7 @@ def days_to_churn(labels: pa.Table, definition: ChurnDefinition, horizon: int, c
 
 
 def lead_time(
-    rows: EvaluationRows, p: FloatArray, threshold: float, level: float, early_days: float = EARLY_DAYS
+    rows: EvaluationRows, p: FloatArray, threshold: float, level: float, early_days: float
 ) -> LeadTime | None:
     """How early a version warns; None where no churn was ahead at any cut-off.
 
