@@ -120,13 +120,13 @@ class FittedModel(ABC):
     @property
     def params_(self) -> dict[str, float]:
         """Natural parameters by name."""
-        values = np.exp(self.log_natural(self._fitted_theta()))
+        values = np.exp(self.log_natural(self._shared_theta()))
         return dict(zip(self.names(), values.tolist(), strict=True))
 
     @property
     def covariance_(self) -> FloatArray:
         """Laplace covariance of the logarithms of the natural parameters, shape (k, k)."""
-        jacobian = self.log_natural_jacobian(self._fitted_theta())
+        jacobian = self.log_natural_jacobian(self._shared_theta())
         return np.asarray(jacobian @ self.theta_covariance_ @ jacobian.T)
 
     @property
@@ -207,7 +207,7 @@ class FittedModel(ABC):
                 "format": FORMAT_VERSION,
                 "model": self.name,
                 "params": self.params_,
-                "theta": self._fitted_theta().tolist(),
+                "theta": self._shared_theta().tolist(),
                 "theta_covariance": self.theta_covariance_.tolist(),
                 "log_likelihood": self.log_likelihood_,
                 "converged": self.converged_,
@@ -264,6 +264,12 @@ class FittedModel(ABC):
             return self.theta_
         except AttributeError:
             raise ValueError(f"this {self.name} model is not fitted; call fit first") from None
+
+    def _shared_theta(self) -> FloatArray:
+        theta = self._fitted_theta()
+        if theta.ndim > 1:
+            raise ValueError("these customers have parameters of their own: ask the regression they came from")
+        return theta
 
 
 def read_stored(text: str, name: str) -> dict[str, Any]:

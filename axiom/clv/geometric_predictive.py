@@ -106,9 +106,8 @@ class GeometricPredictive(TransactionModel, ABC):
         """P(Y = n) for whole n >= 0, accurate in relative terms however small it is."""
         rows = self._rows(x, t_x, T, check_horizon(t), check_counts(n))
         (count,) = rows.more
-        return (rows.alive * geometric_law.pmf(rows.law, rows.t, count) + np.where(count > 0, 0.0, rows.gone)).reshape(
-            rows.form
-        )
+        mass = rows.alive * geometric_law.pmf(rows.law, rows.t, count)
+        return (mass + np.where(count > 0, 0.0, rows.gone)).reshape(rows.form)
 
     def expected_purchases(
         self, t: ArrayLike, x: ArrayLike = 0.0, t_x: ArrayLike = 0.0, T: ArrayLike = 0.0

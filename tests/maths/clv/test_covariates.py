@@ -170,6 +170,9 @@ def test_customers_need_the_covariates_of_the_fit_and_as_many_histories(cdnow) -
         model.customers(z[:3]).expected_purchases(1.0, *cdnow.history)
     with pytest.raises(ValueError, match="is not fitted"):
         BetaGeoRegression().customers(z)
+    for ask in (lambda: model.customers(z).params_, lambda: model.customers(z).to_json()):
+        with pytest.raises(ValueError, match="ask the regression"):
+            ask()
     spend = GammaGammaRegression().fit(cdnow.x, cdnow.mean_spend, spend=z)
     with pytest.raises(ValueError, match="the model has 1 covariates of spend"):
         spend.customers(np.column_stack([z, z]))
