@@ -149,7 +149,7 @@ def _rows_at(
 
     p, first = {}, None
     for subject in subjects:
-        found = labelled_rows(ws, subject, models[subject.ref], as_of, definition)
+        found = labelled_rows(ws, subject, as_of, definition)
         first = first or found
         if not np.array_equal(found.rows.table.customer_id, first.rows.table.customer_id):
             raise CorruptError(f"features {found.features_id} and {first.features_id} hold different customers")

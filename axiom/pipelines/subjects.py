@@ -54,6 +54,19 @@ class Subject:
         """What it reads; None where the artefact does not say."""
         return feature_set_in(self.files)
 
+    def check_features(self, version: str) -> None:
+        """Refuse features of another version than it was trained on.
+
+        Raises:
+            BadInputError: the versions differ.
+        """
+        trained_on = self.version.card.feature_set.version
+        if version != trained_on:
+            raise BadInputError(
+                f"the features are of feature-set version {version!r}, {self.ref} was trained on {trained_on!r}",
+                hint="its artefact does not hold its feature set: train the model again",
+            )
+
     @property
     def learnt_until(self) -> datetime:
         """The end of everything it learnt from: customers up to here, outcomes included, are no news to it.
@@ -198,9 +211,7 @@ class Labelled:
     features_id: str
 
 
-def labelled_rows(
-    ws: Workspace, subject: Subject, model: AnyChurnModel, as_of: datetime, definition: ChurnDefinition | None
-) -> Labelled:
+def labelled_rows(ws: Workspace, subject: Subject, as_of: datetime, definition: ChurnDefinition | None) -> Labelled:
     """Read the labelled rows with the features that a churn version was trained on; builds what is missing.
 
     Raises:
@@ -213,7 +224,7 @@ def labelled_rows(
     from axiom.training.tables import load_churn_rows
 
     built = build_for_subject(ws, subject, as_of)
-    model.check_feature_set(built.version)
+    subject.check_features(built.version)
     features, labels = ws.lake.dataset("features", built.features_id), ws.lake.dataset("labels", built.labels_id)
     rows = load_churn_rows(features, labels, subject.horizon, definition)
     targets = labels.read(LABEL_COLUMNS)
