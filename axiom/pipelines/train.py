@@ -13,6 +13,7 @@ from axiom.engine import open_engine
 from axiom.features.definitions import FeatureSet
 from axiom.pipelines.build import HORIZONS, BuildRequest, build, data_range, midnight
 from axiom.pipelines.gate import pass_gate
+from axiom.pipelines.purchases import all_purchase_days
 from axiom.pipelines.tracking import tracked
 from axiom.registry.cards import ModelCard
 from axiom.telemetry import progress
@@ -183,6 +184,7 @@ def train_clv(ws: Workspace, request: TrainRequest, *, options: ClvOptions | Non
             timedelta(days=request.horizon),
             options,
             engine=engine,
+            purchases=all_purchase_days(ws.lake, engine),
             on_plan=on_plan,
             on_done=on_done,
         )
