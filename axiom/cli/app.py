@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 from axiom import __version__
-from axiom.cli import build, demo, evaluate, explain, ingest, inspect, lake, models, score, survival, synthetic, train
+from axiom.cli import (
+    build,
+    demo,
+    evaluate,
+    explain,
+    ingest,
+    inspect,
+    lake,
+    models,
+    score,
+    survival,
+    synthetic,
+    train,
+    tune,
+)
 
 app = typer.Typer(
     name="axiom",
@@ -35,5 +49,5 @@ def _root(
     pass
 
 
-for _room in (inspect, ingest, lake, build, train, survival, evaluate, explain, score, models, demo, synthetic):
+for _room in (inspect, ingest, lake, build, train, survival, tune, evaluate, explain, score, models, demo, synthetic):
     _room.register(app)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from axiom.cli.console import AsOf, JsonFlag, emit, parse_days, parse_time, settings, table, workspace
-from axiom.cli.train import Back, Every, Features, Latest, Name, train
+from axiom.cli.train import Back, Every, Features, Gate, Latest, Name, train
 from axiom.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def km(
             by,
             parse_time(as_of, "--as-of") if as_of else None,
             parse_days(silence, "--silence"),
-            _definition(churn, activity),
+            churn_definition(churn, activity),
             times,
             level,
         )
@@ -107,6 +107,7 @@ def train_survival(
     every: Every = "30d",
     back: Back = None,
     features: Features = None,
+    gate: Gate = True,
     table_file: Table = None,
     duration: Duration = None,
     event: Event = None,
@@ -138,10 +139,11 @@ def train_survival(
         every=parse_days(every, "--every"),
         back=back,
         feature_set=features,
+        gate=gate,
     )
     with workspace() as ws:
         trained = stage.train_survival(
-            ws, asked, options=options, definition=_definition(churn, activity, active_within)
+            ws, asked, options=options, definition=churn_definition(churn, activity, active_within)
         )
         where = Path(ws.lake.storage.full(trained.report_path))
     report: SurvivalReport = trained.result.report
@@ -150,7 +152,8 @@ def train_survival(
     emit({**payload, "warnings": trained.warnings}, as_json=json, lines=lines)
 
 
-def _definition(kind: str, activity: str, active_within: int | None = None) -> ChurnDefinition | None:
+def churn_definition(kind: str, activity: str, active_within: int | None = None) -> ChurnDefinition | None:
+    """What the options say churn means; None where they leave it to the data."""
     from axiom.training.definition import ChurnDefinition
 
     if kind == "auto" and not activity and not active_within:

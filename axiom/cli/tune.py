@@ -1,0 +1,132 @@
+"""Verbs that search for the best model: tune churn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from axiom.cli.console import JsonFlag, emit, parse_days, parse_time, table, workspace
+from axiom.cli.survival import Activity, Churn, churn_definition
+from axiom.cli.train import (  # noqa: TC001 - Typer reads annotations when it runs
+    Back,
+    Every,
+    Features,
+    Gate,
+    Horizon,
+    Latest,
+    Models,
+    Name,
+)
+
+if TYPE_CHECKING:
+    from axiom.maths.intervals import MetricValue
+    from axiom.training.tuning.report import TuneReport
+
+tune = typer.Typer(no_args_is_help=True, help="Search over models and hyper-parameters on Ray Tune.")
+
+UNITS = {"s": 1, "m": 60, "h": 3600}
+MOST_TRIALS = 10
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this module."""
+    app.add_typer(tune, name="tune")
+
+
+@tune.command("churn", epilog="Example: axiom tune churn --horizon 90 --trials 50 --time-limit 30m")
+def tune_churn(
+    horizon: Horizon = "90",
+    trials: Annotated[int, typer.Option(help="How many settings to try, the defaults included.")] = 30,
+    time_limit: Annotated[str | None, typer.Option(help="Stop searching after: 600s, 30m, 2h.")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(help="Trials at once. Default: one a CPU; 1 repeats exactly by its seed.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the search that was interrupted.")] = False,
+    model: Models = None,
+    churn: Churn = "auto",
+    activity: Activity = "",
+    active_within: Annotated[
+        int | None, typer.Option(help="Only customers active in so many days are at risk.")
+    ] = None,
+    scheme: Annotated[str, typer.Option(help="Folds: expanding or sliding.")] = "expanding",
+    window: Annotated[int | None, typer.Option(help="Cut-offs of a sliding fold.")] = None,
+    calibration: Annotated[str, typer.Option(help="auto, none, platt or isotonic.")] = "auto",
+    seed: Annotated[int | None, typer.Option(min=0, help="Default: AXIOM_SEED.")] = None,
+    name: Name = None,
+    as_of: Latest = None,
+    every: Every = "30d",
+    back: Back = None,
+    features: Features = None,
+    gate: Gate = True,
+    json: JsonFlag = False,
+) -> None:
+    """Search models and hyper-parameters on the folds of `train churn`, then train, judge and register the best."""
+    from axiom.pipelines.train import TrainRequest
+    from axiom.pipelines.tune import tune_churn as run
+    from axiom.training.options import ChurnOptions
+    from axiom.training.tuning.search import SearchOptions
+
+    search = SearchOptions(trials, None if time_limit is None else parse_seconds(time_limit), concurrency, resume)
+    request = TrainRequest(
+        horizon=parse_days(horizon, "--horizon"),
+        name=name,
+        as_of=parse_time(as_of, "--as-of") if as_of else None,
+        every=parse_days(every, "--every"),
+        back=back,
+        feature_set=features,
+        gate=gate,
+    )
+    with workspace() as ws:
+        options = ChurnOptions(
+            models=tuple(model or ("auto",)),
+            scheme=scheme,
+            window=window,
+            calibration=calibration,  # type: ignore[arg-type]  # the options check their words themselves
+            seed=ws.settings.seed if seed is None else seed,
+        )
+        definition = churn_definition(churn, activity, active_within)
+        tuned = run(ws, request, search=search, options=options, definition=definition)
+        where = ws.lake.storage.full(tuned.report_path)
+    payload = {"model": tuned.version.ref, "report": tuned.report.to_dict(), "report_path": tuned.report_path}
+    lines = [
+        f"{tuned.version.ref}: {tuned.report.verdict}",
+        *_lines(tuned.report),
+        *(f"  warning: {warning}" for warning in tuned.warnings),
+        f"  report and plots: {where}",
+    ]
+    emit({**payload, "warnings": tuned.warnings}, as_json=json, lines=lines)
+
+
+def parse_seconds(text: str) -> float:
+    """A length of time in seconds, written `600`, `600s`, `30m` or `2h`; MisuseError names the option."""
+    from axiom.errors import MisuseError
+
+    number, unit = (text[:-1], UNITS[text[-1]]) if text[-1:] in UNITS and text else (text, 1)
+    if not number.isascii() or not number.isdigit() or int(number) < 1:
+        raise MisuseError(f"--time-limit {text!r} is not a length of time", hint="write it like 600s, 30m or 2h")
+    return float(int(number) * unit)
+
+
+def _lines(report: TuneReport) -> list[str]:
+    from axiom.training.tuning.report import METRICS, params_text
+
+    models: list[dict[str, Any]] = [
+        {"model": name} | {title: _interval(metrics.get(key)) for key, title in METRICS.items()}
+        for name, metrics in report.metrics.items()
+    ]
+    trials: list[dict[str, Any]] = [
+        {
+            "trial": trial.model,
+            "log loss": None if trial.last is None or trial.last.failed else round(trial.last.log_loss, 5),
+            "folds": 0 if trial.last is None else trial.last.folds,
+            "parameters": params_text(trial),
+        }
+        for trial in report.trials[:MOST_TRIALS]
+    ]
+    more = len(report.trials) - len(trials)
+    return ["", *table(models), "", *table(trials), *([f"  … and {more} more in the report"] if more else [])]
+
+
+def _interval(value: MetricValue | None) -> str | None:
+    return None if value is None else f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"

@@ -1,0 +1,124 @@
+"""Stage: search over churn models and their hyper-parameters, then train, judge and register the best."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from axiom.engine import open_engine
+from axiom.errors import MisuseError
+from axiom.pipelines.tracking import tracked
+from axiom.pipelines.train import TrainRequest, build_for, train_churn, write_report
+from axiom.telemetry import progress
+from axiom.training.churn import train_churn as fit_churn
+from axiom.training.options import ChurnOptions
+from axiom.training.plots import plot_report
+from axiom.training.tables import load_churn_rows
+from axiom.training.tuning.report import to_json, to_markdown, tune_report
+from axiom.training.tuning.search import SearchOptions, search_inline
+from axiom.training.tuning.work import REFERENCE, plan_work
+
+if TYPE_CHECKING:
+    from axiom.pipelines.build import BuildReport
+    from axiom.pipelines.workspace import Workspace
+    from axiom.registry.registry import ModelVersion
+    from axiom.training.definition import ChurnDefinition
+    from axiom.training.tuning.report import TuneReport
+    from axiom.training.tuning.search import Search
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """The registered best of a search and where the report lies, below the lake's root."""
+
+    version: ModelVersion
+    report: TuneReport
+    report_path: str
+    warnings: tuple[str, ...] = field(default=())
+
+
+def tune_churn(
+    ws: Workspace,
+    request: TrainRequest,
+    *,
+    search: SearchOptions | None = None,
+    options: ChurnOptions | None = None,
+    definition: ChurnDefinition | None = None,
+) -> Tuned:
+    """Search, then train the best as `train_churn` does, compare it with the baselines, and register it.
+
+    The state of the search lies in `AXIOM_HOME/tune/<name>`, where a killed search is resumed from.
+
+    Args:
+        ws: the workspace.
+        request: horizon, cut-offs, features, and the name to register under (`churn`).
+        search: trials, time limit, concurrency, resume.
+        options: `models` to search over, and how folds, weights and calibration are made.
+        definition: what churn means; None: what the data suggest.
+
+    Raises:
+        BadInputError: the data are too short for the horizon, or no trial could be judged.
+        ConflictError: an unfinished search of this name is there, or the one to resume was about something else.
+        NotFoundError: there is nothing to resume.
+        MisuseError: hyper-parameters were given: they are what is searched for.
+    """
+    search = search or SearchOptions()
+    options = options or ChurnOptions(models=("auto",), seed=ws.settings.seed)
+    if options.params:
+        raise MisuseError(
+            "a search finds the hyper-parameters itself", hint="leave them out, or train without a search"
+        )
+    built, notes = build_for(ws, request)
+    features, labels = ws.lake.dataset("features", built.features_id), ws.lake.dataset("labels", built.labels_id)
+    rows = load_churn_rows(features, labels, request.horizon, definition)
+    horizon, name = timedelta(days=request.horizon), request.name or "churn"
+    work = plan_work(rows.table, horizon, options)
+    about = _about(request, built, work.options, rows.definition)
+    params: dict[str, Any] = {**about, "trials": search.trials}
+    with (
+        tracked(ws.db, "tune churn", f"{name}-{request.horizon}d-{built.features_id}", params) as attempt,
+        open_engine(ws.settings) as engine,
+    ):
+        attempt.total = search.trials
+        with progress("tune churn", total=search.trials) as bar:
+
+            def on_done() -> None:
+                attempt.advance()
+                bar.advance()
+
+            found = _search(ws, name, about)(work, search, on_done)
+        reference = fit_churn(rows.table, horizon, replace(options, models=(REFERENCE,)), engine=engine)
+        best = found.best
+        chosen = replace(options, models=(best.model,), params={best.model: dict(best.params)})
+        trained = train_churn(ws, replace(request, name=name), options=chosen, definition=rows.definition)
+        report = tune_report(found, trained.result, reference)
+        attempt.result.update(model=trained.version.ref, beat={k: c.beaten for k, c in report.comparisons.items()})
+    texts = {"report.json": to_json(report).encode(), "report.md": to_markdown(report).encode()}
+    folder = write_report(ws, f"tune/{trained.version.ref}", texts, plot_report(trained.result))
+    warnings = (*notes, *rows.notes, *(f"{n:,} rows left out: {why}" for why, n in rows.left_out.items()))
+    return Tuned(trained.version, report, folder, tuple(dict.fromkeys((*warnings, *report.warnings))))
+
+
+def _search(ws: Workspace, name: str, about: dict[str, Any]) -> Search:
+    """On the Ray that the engine has connected to, else in this process."""
+    if ws.settings.engine == "inline":
+        return search_inline
+    from axiom.training.tuning.on_ray import RaySearch
+
+    return RaySearch(ws.settings.home / "tune" / name, about)
+
+
+def _about(
+    request: TrainRequest, built: BuildReport, options: ChurnOptions, definition: ChurnDefinition
+) -> dict[str, Any]:
+    """What a search must be about to go on with an earlier one."""
+    judged = ("models", "scheme", "window", "max_folds", "calibration", "class_weight", "value_weight", "seed")
+    facts = asdict(options)
+    return {
+        "features": built.features_id,
+        "labels": built.labels_id,
+        "horizon": request.horizon,
+        "churn": str(definition),
+        **{key: list(facts[key]) if isinstance(facts[key], tuple) else facts[key] for key in judged},
+    }
