@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from scipy.special import ndtri
 
-from axiom.clv.newton import GaussianPrior, Objective, maximise
+from axiom.clv.newton import GaussianPrior, Objective, Optimum, maximise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +46,8 @@ class FittedModel(ABC):
 
     name: ClassVar[str]
     parameter_names: ClassVar[tuple[str, ...]]
+    # A maximum whose working parameters are all known better than this is taken without trying further starts.
+    clear_sd: ClassVar[float] = 0.0
 
     theta_: FloatArray
     theta_covariance_: FloatArray
@@ -77,7 +79,11 @@ class FittedModel(ABC):
     def _learn(self, objective: Objective, prior: GaussianPrior, start: FloatArray, customers: float) -> Self:
         if not self.prior_sd > 0:
             raise ValueError(f"prior_sd must be positive, not {self.prior_sd}")
-        ends = [maximise(prior.added_to(objective), row) for row in np.atleast_2d(start)]
+        ends: list[Optimum] = []
+        for row in np.atleast_2d(start):
+            ends.append(maximise(prior.added_to(objective), row))
+            if ends[-1].converged and _largest_sd(ends[-1]) < self.clear_sd:
+                break
         # Of two starts that reached one summit the first counts, whatever the rounding of their last steps.
         best = max(ends, key=lambda end: (end.converged, round(end.value, 6)))
         self.theta_ = best.theta
@@ -287,6 +293,10 @@ def read_stored(text: str, name: str) -> dict[str, Any]:
     if stored.get("model") != name:
         raise ValueError(f"this file holds the model {stored.get('model')!r}, not {name!r}")
     return stored
+
+
+def _largest_sd(end: Optimum) -> float:
+    return float(1.0 / np.sqrt(np.linalg.eigvalsh(-end.hessian)[0]))
 
 
 def _root(covariance: FloatArray) -> FloatArray:
