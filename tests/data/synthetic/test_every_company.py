@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from axiom.contracts import ENTITIES
 
 if TYPE_CHECKING:

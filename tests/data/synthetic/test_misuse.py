@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from axiom.errors import MisuseError
 from axiom.sources.synthetic import POPULATIONS, generate, iter_chunks, plan
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pytest
+
 from axiom.sources.synthetic import POPULATIONS, generate, iter_chunks, plan, write
 
 if TYPE_CHECKING:

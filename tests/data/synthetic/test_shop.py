@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import gammaln, hyp2f1
+
 from axiom.errors import MisuseError
 from axiom.sources.synthetic import SyntheticCompany, generate
 from axiom.sources.synthetic.buying import draw_purchases
-from scipy.special import gammaln, hyp2f1
 
 WEEKS = 39
 N = 100_000

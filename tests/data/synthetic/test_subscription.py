@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+
 from axiom.errors import MisuseError
 from axiom.sources.synthetic import SyntheticCompany, generate
 

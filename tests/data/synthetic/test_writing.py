@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+
 from axiom.errors import MisuseError
 from axiom.sources.synthetic import SyntheticCompany, generate, iter_chunks, plan, write
 
