@@ -15,6 +15,7 @@ from axiom.cli import (
     ingest,
     inspect,
     lake,
+    lineage,
     models,
     score,
     survival,
@@ -49,5 +50,20 @@ def _root(
     pass
 
 
-for _room in (inspect, ingest, lake, build, train, survival, tune, evaluate, explain, score, models, demo, synthetic):
+for _room in (
+    inspect,
+    ingest,
+    lake,
+    build,
+    train,
+    survival,
+    tune,
+    evaluate,
+    explain,
+    score,
+    models,
+    lineage,
+    demo,
+    synthetic,
+):
     _room.register(app)

@@ -1,8 +1,9 @@
-"""Verbs about registered models: list, show, promote, rollback."""
+"""Verbs about registered models: list, show, lineage, download, promote, rollback, history."""
 
 from __future__ import annotations
 
 import getpass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +14,9 @@ from axiom.errors import MisuseError
 if TYPE_CHECKING:
     from axiom.registry.registry import ModelVersion
 
-models = typer.Typer(no_args_is_help=True, help="Registered models: list, show, promote, rollback, history.")
+models = typer.Typer(
+    no_args_is_help=True, help="Registered models: list, show, lineage, download, promote, rollback, history."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -77,6 +80,35 @@ def show(
         *table(metrics),
     ]
     emit(_facts(version), as_json=json, lines=[*lines, *([card.notes] if card.notes else [])])
+
+
+@models.command("lineage", epilog="Example: axiom models lineage churn@3")
+def lineage(
+    reference: Annotated[str, typer.Argument(help="name, name@version or name@stage.")], json: JsonFlag = False
+) -> None:
+    """Which batches, snapshots and datasets a version was trained on, and which score sets it made."""
+    from axiom.cli.lineage import lines_of
+    from axiom.pipelines.lineage import lineage_of_model
+
+    with workspace() as ws:
+        found = lineage_of_model(ws, *split_reference(reference))
+    emit(found.to_dict(), as_json=json, lines=lines_of(found))
+
+
+@models.command("download", epilog="Example: axiom models download churn@3 --to churn-3")
+def download(
+    reference: Annotated[str, typer.Argument(help="name, name@version or name@stage.")],
+    to: Annotated[Path, typer.Option(help="Folder that is new or empty.")],
+    json: JsonFlag = False,
+) -> None:
+    """Write the files of a version, checked by checksum, and its card.json into a new folder."""
+    from axiom.registry.download import download as run
+
+    with workspace() as ws:
+        version = ws.registry.get(*split_reference(reference))
+        written = run(ws.registry, version, to)
+    lines = [f"{version.ref}: {len(written)} files in {to}", *(f"  {path.relative_to(to)}" for path in written)]
+    emit({"model": version.ref, "folder": str(to), "files": list(map(str, written))}, as_json=json, lines=lines)
 
 
 @models.command("promote", epilog='Example: axiom models promote churn@3 --to champion --reason "beats churn@2"')
