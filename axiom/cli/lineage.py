@@ -37,5 +37,6 @@ def lines_of(found: Lineage) -> list[str]:
     """The tree, the batches behind it, and what was made of it."""
     batches = found.batches()
     made = [f"  {node.label}" for node in found.used_by()]
-    fed = f"fed by {len(batches)} batches: {', '.join(str(node.facts['batch_id']) for node in batches)}"
+    count = f"{len(batches)} batch{'' if len(batches) == 1 else 'es'}"
+    fed = f"fed by {count}: {', '.join(str(node.facts['batch_id']) for node in batches)}"
     return [*found.tree(), "", fed, *(["used by:", *made] if made else [])]

@@ -19,6 +19,9 @@ models = typer.Typer(
 )
 
 
+Folder = Annotated[Path, typer.Option(help="Folder that is new or empty.")]
+
+
 def register(app: typer.Typer) -> None:
     """Add the verbs of this module."""
     app.add_typer(models, name="models")
@@ -98,7 +101,7 @@ def lineage(
 @models.command("download", epilog="Example: axiom models download churn@3 --to churn-3")
 def download(
     reference: Annotated[str, typer.Argument(help="name, name@version or name@stage.")],
-    to: Annotated[Path, typer.Option(help="Folder that is new or empty.")],
+    to: Folder,
     json: JsonFlag = False,
 ) -> None:
     """Write the files of a version, checked by checksum, and its card.json into a new folder."""
