@@ -98,6 +98,55 @@ def tune_churn(
     emit({**payload, "warnings": tuned.warnings}, as_json=json, lines=lines)
 
 
+@tune.command("clv", epilog="Example: axiom tune clv --horizon 90 --model lightgbm_offset --trials 20")
+def tune_clv(
+    horizon: Horizon = "90",
+    trials: Annotated[int, typer.Option(min=1, help="How many settings to try, the defaults included.")] = 30,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the search that was interrupted.")] = False,
+    model: Models = None,
+    name: Name = None,
+    as_of: Latest = None,
+    every: Every = "30d",
+    back: Back = None,
+    features: Features = None,
+    gate: Gate = True,
+    json: JsonFlag = False,
+) -> None:
+    """Search CLV candidates and hyper-parameters at rolling origins, then train and register the best beside BG/NBD."""
+    from axiom.pipelines.train import TrainRequest
+    from axiom.pipelines.tune_clv import tune_clv as run
+    from axiom.training.clv.candidates import candidate_names
+    from axiom.training.clv.options import ClvOptions
+
+    request = TrainRequest(
+        horizon=parse_days(horizon, "--horizon"),
+        name=name,
+        as_of=parse_time(as_of, "--as-of") if as_of else None,
+        every=parse_days(every, "--every"),
+        back=back,
+        feature_set=features,
+        gate=gate,
+    )
+    with workspace() as ws:
+        searched = tuple(model or (known for known in candidate_names() if known != "xgboost"))
+        options = ClvOptions(candidates=searched, seed=ws.settings.seed)
+        tuned = run(ws, request, trials=trials, resume=resume, options=options)
+        where = ws.lake.storage.full(tuned.report_path)
+    version = tuned.trained.version
+    payload = {"model": version.ref, "search": tuned.search.to_dict(), "report_path": tuned.report_path}
+    warnings = (*tuned.search.warnings, *tuned.trained.warnings)
+    best, tried = tuned.search.best, len(tuned.search.trials)
+    lines = [
+        f"{version.ref}: {version.card.model_type}; best of {tried} trials: {best.candidate}",
+        "",
+        *[line for line in tuned.search.to_markdown().splitlines() if line.startswith("|")][: MOST_TRIALS + 2],
+        "",
+        *(f"  warning: {warning}" for warning in warnings),
+        f"  report: {where}",
+    ]
+    emit({**payload, "warnings": warnings}, as_json=json, lines=lines)
+
+
 def parse_seconds(text: str) -> float:
     """A length of time in seconds, written `600`, `600s`, `30m` or `2h`; MisuseError names the option."""
     from axiom.errors import MisuseError
