@@ -76,12 +76,12 @@ def evaluate(
 
     subjects = load_subjects(ws, models)
     options = options or EvaluationOptions(seed=ws.settings.seed)
-    moments = tuple(sorted(set(as_ofs))) or (latest_labelled(ws, subjects[0].horizon),)
-    check_unseen(subjects, moments)
-    check_labelled(ws, subjects[0].horizon, moments)
     kind = subjects[0].version.kind
     if kind == "clv" and (options.costs is not None or options.threshold is not None or value_at_risk is not None):
         raise MisuseError("costs and thresholds belong to churn models", hint="leave them out for a CLV model")
+    moments = tuple(sorted(set(as_ofs))) or (latest_labelled(ws, subjects[0].horizon),)
+    check_unseen(subjects, moments)
+    check_labelled(ws, subjects[0].horizon, moments)
     refs = "+".join(subject.ref for subject in subjects)
     key = f"{refs}-{','.join(f'{moment:%Y%m%d}' for moment in moments)}"
     params = {"models": [subject.ref for subject in subjects], "as_ofs": [moment.isoformat() for moment in moments]}
@@ -227,7 +227,7 @@ def _clv(ws: Workspace, subjects: Sequence[Subject], moments: Sequence[datetime]
 
 def _write(ws: Workspace, subjects: Sequence[Subject], texts: Mapping[str, bytes], plots: Mapping[str, bytes]) -> str:
     name = "+".join(subject.ref for subject in subjects)
-    return write_report(ws, f"evaluate/{name}-{datetime.now(UTC):%Y%m%dT%H%M%S}", texts, plots)
+    return write_report(ws, f"evaluate/{name}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}", texts, plots)
 
 
 def _json(value: Any) -> bytes:

@@ -115,7 +115,7 @@ def _report(ws: Workspace, found: GlobalExplanation) -> str:
     if found.dependence:
         plots["partial_dependence"] = dependence_plot(found.dependence, f"Partial dependence: {told}")
     body = json.dumps(to_dict(found), indent=1, ensure_ascii=False).encode()
-    name = f"explain/{found.model}-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    name = f"explain/{found.model}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
     return write_report(ws, name, {"report.json": body, "report.md": _markdown(found).encode()}, plots)
 
 
