@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from axiom.lake import Lake
     from axiom.maths.arrays import FloatArray
 
-MOST_ROWS = 5_000_000
-"""Distinct histories that one process holds: about 250 MB with their temporaries."""
+MOST_ROWS = 8_000_000
+"""Distinct histories that one process holds: about 400 MB with their temporaries."""
 
 
 class RfmReader(Protocol):
