@@ -235,6 +235,7 @@ def build_for(ws: Workspace, request: TrainRequest) -> tuple[BuildReport, tuple[
         QualityError: the data do not pass the quality gate.
         BadInputError: the data are too short for the horizon.
     """
+    ws.registry.check_recorder()
     notes = pass_gate(ws) if request.gate else ()
     snapshots = {entity: found for entity, found in ws.lake.snapshots().items() if found.rows}
     start, end = data_range(snapshots)
