@@ -64,14 +64,12 @@ def test_later_data_judge_it_and_every_metric_has_its_interval(later: Evaluated)
     assert np.mean(version.latest["pit"]["spend"]["recalibrated"]["heights"]) == pytest.approx(1.0)
 
 
-def test_a_model_with_spoilt_parameters_loses_in_whatever_order_it_is_named(own_grown_company: Workspace) -> None:
+def test_a_model_with_spoilt_parameters_loses_although_it_is_named_first(own_grown_company: Workspace) -> None:
     worse = spoilt(own_grown_company)
-    for order in (("1", worse), (worse, "1")):
-        found = judged(own_grown_company, *order)
-        assert found.best == "clv@1"
-        assert found.comparisons[0].better == "clv@1"
-        bias = {version.name: version.metrics["bias_purchases"].value for version in found.versions}
-        assert bias[f"clv@{worse}"].value > bias["clv@1"].value  # type: ignore[union-attr]
+    found = judged(own_grown_company, worse, "1")
+    assert found.best == found.comparisons[0].better == "clv@1"
+    bias = {version.name: version.metrics["bias_purchases"].value for version in found.versions}
+    assert bias[f"clv@{worse}"].value > bias["clv@1"].value  # type: ignore[union-attr]
 
 
 def test_several_cutoffs_count_each_customer_once(grown_company: Workspace) -> None:
