@@ -1,6 +1,6 @@
 """BG/NBD with Gamma-Gamma on Ray at 1, 5 and 20 million customers: time, memory, rows after compression.
 
-    python benchmarks/clv_scaling.py [--quick]
+    python benchmarks/clv_scaling.py [--quick] [--customers N]
 
 Customers are drawn from BG/NBD (CDNOW's parameters) bucket by bucket, by the day, inside the tasks that read them, so
 nothing of their size ever exists in one place. `read` is what drawing them alone costs on the same workers; `fit` is
@@ -73,7 +73,9 @@ def resident() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="100,000 and 500,000 customers")
-    sizes = (100_000, 500_000) if parser.parse_args().quick else (1_000_000, 5_000_000, 20_000_000)
+    parser.add_argument("--customers", type=int, action="append", help="this size instead; repeatable")
+    asked = parser.parse_args()
+    sizes = asked.customers or ((100_000, 500_000) if asked.quick else (1_000_000, 5_000_000, 20_000_000))
     with open_engine(load_settings(log_level="WARNING")) as engine:
         engine.map_buckets(resident_of, range(BUCKETS))  # workers up, libraries loaded
         print(f"{'customers':>12}{'read s':>10}{'fit s':>10}{'rows':>12}{'worker MB':>12}{'driver MB':>12}  parameters")
