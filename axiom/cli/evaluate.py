@@ -129,9 +129,10 @@ def _campaign(score: VersionScore) -> list[str]:
     campaign = score.campaign
     if campaign is None:
         return []
-    now = f"contacting {campaign.share:.1%} from {score.threshold:.3f} on earns {campaign.profit:,.2f}"
-    best = f"in hindsight {campaign.best_share:.1%} would have earned {campaign.best_profit:,.2f}"
-    return [f"{score.name}: {now} ({score.threshold_rule}); {best}"]
+    own = f"contacting the {campaign.own_share:.1%} whose own odds pay earns {campaign.own_profit:,.2f}"
+    above = f"the {campaign.share:.1%} from {score.threshold:.3f} on ({score.threshold_rule}) {campaign.profit:,.2f}"
+    best = f"at best, in hindsight, {campaign.best_profit:,.2f}"
+    return [f"{score.name}: {own}; {above}; {best}"]
 
 
 def _clv_lines(evaluation: ClvEvaluation) -> list[str]:

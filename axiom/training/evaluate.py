@@ -165,20 +165,22 @@ class LeadTime:
 
 @dataclass(frozen=True)
 class Campaign:
-    """What contacting from the threshold on would have earned on these rows, in the currency of the data.
+    """What a campaign would have earned on these rows, in the currency of the data.
 
     Attributes:
-        share: of the customers contacted.
-        profit: in all.
-        best_share: share with the largest profit in hindsight.
-        best_threshold: the threshold it belongs to.
-        best_profit: that profit; no plan could have known it beforehand.
+        share: of the customers contacted from the threshold on.
+        profit: of that.
+        own_share: of the customers contacted because their own expected profit is positive.
+        own_profit: of that.
+        best_share: of the customers contacted, those of largest expected profit first, with the largest profit.
+        best_profit: that profit; it is known in hindsight alone.
     """
 
     share: float
     profit: float
+    own_share: float
+    own_profit: float
     best_share: float
-    best_threshold: float
     best_profit: float
 
 

@@ -202,13 +202,15 @@ class _Judging:
     def _campaign(self, rows: EvaluationRows, one: Contestant) -> Campaign | None:
         if self.options.costs is None or rows.value is None:
             return None
-        p = rows.p[one.name]
-        curve = profit_curve(rows.churned, p, self.options.costs, worth(rows.value))
+        p, value, gains = rows.p[one.name], worth(rows.value), self._gains(rows, one)
+        own = expected_contact_profit(p, self.options.costs, value)
+        curve = profit_curve(rows.churned, own, self.options.costs, value)
         return Campaign(
             share=float((p >= one.threshold).mean()),
-            profit=float(self._gains(rows, one)["profit_per_customer"].sum()),
+            profit=float(gains["profit_per_customer"].sum()),
+            own_share=float((own > 0).mean()),
+            own_profit=float(gains["profit_by_customer"].sum()),
             best_share=curve.best_share,
-            best_threshold=min(curve.best_threshold, 1.0),
             best_profit=curve.best_profit,
         )
 

@@ -163,13 +163,23 @@ def _campaigns(versions: Sequence[VersionScore]) -> str:
             version.title,
             f"{version.campaign.share:.1%}",
             f"{version.campaign.profit:,.2f}",
-            f"{version.campaign.best_share:.1%} from {version.campaign.best_threshold:.3f}",
+            f"{version.campaign.own_share:.1%}",
+            f"{version.campaign.own_profit:,.2f}",
+            f"{version.campaign.best_share:.1%}",
             f"{version.campaign.best_profit:,.2f}",
         ]
         for version in versions
         if version.campaign is not None
     ]
-    header = ["version", "contacted", "profit", "best in hindsight", "its profit"]
+    header = [
+        "version",
+        "from the threshold on",
+        "profit",
+        "whose own odds pay",
+        "profit",
+        "best in hindsight",
+        "profit",
+    ]
     return "## Campaign\n\n" + _table(header, rows) if rows else ""
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from axiom.maths.metrics import gains_curve, pr_curve, roc_curve
-from axiom.maths.profit import profit_curve
+from axiom.maths.profit import expected_contact_profit, profit_curve
 from axiom.training.judge import worth
 
 if TYPE_CHECKING:
@@ -87,12 +87,13 @@ class _Curves:
         axes.axhline(0.0, color=_GREY, linewidth=0.8, linestyle="--", label="nobody contacted")
         assert self.rows.value is not None  # noqa: S101  (there is no profit curve without values)
         for score, p, style in self._lines():
-            curve = profit_curve(self.rows.churned, p, costs, worth(self.rows.value))
+            value = worth(self.rows.value)
+            curve = profit_curve(self.rows.churned, expected_contact_profit(p, costs, value), costs, value)
             axes.plot(curve.share, curve.profit, label=score.title, **style)
             if score.campaign is not None:
-                axes.plot(score.campaign.share, score.campaign.profit, "o", color=style["color"], markersize=6)
-        axes.plot([], [], "o", color=_GREY, label="the version's threshold")
-        self._label(axes, "Profit", _CONTACTED, "profit", "best")
+                axes.plot(score.campaign.own_share, score.campaign.own_profit, "o", color=style["color"], markersize=6)
+        axes.plot([], [], "o", color=_GREY, label="all whose own odds pay")
+        self._label(axes, "Profit", "share of customers contacted, largest expected profit first", "profit", "best")
 
     def _lines(self) -> Iterator[tuple[VersionScore, FloatArray, dict[str, Any]]]:
         for place, score in reversed(list(enumerate(self.evaluation.versions))):
