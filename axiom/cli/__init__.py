@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
     """Entry point of the `axiom` command."""
+    # Our matrices are small and Ray's workers fill the cores: BLAS threads that wait for one cost a hundredfold.
+    # It has to be said before numpy loads; what the user has set stays.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from axiom.cli.app import app
     from axiom.cli.console import explain, explain_bug
     from axiom.errors import AxiomError
