@@ -96,7 +96,7 @@ def km(ws: Workspace, request: KmRequest) -> tuple[KmReport, str]:
 
     Raises:
         NotFoundError: the lake holds nothing.
-        BadInputError: nobody is at risk, or nobody churned.
+        BadInputError: `as_of` lies outside of the data, nobody is at risk, or nobody churned.
         MisuseError: no such column or feature.
     """
     snapshots = {entity: found for entity, found in ws.lake.snapshots().items() if found.rows}
@@ -106,6 +106,11 @@ def km(ws: Workspace, request: KmRequest) -> tuple[KmReport, str]:
     as_of = request.as_of
     if as_of is None and request.by and not attribute:
         as_of = midnight(start + (end - start) / 2)
+    if as_of is not None and not start < as_of < end:
+        raise BadInputError(
+            f"the clock cannot start at {as_of:%Y-%m-%d}: the data run from {start:%Y-%m-%d} to {end:%Y-%m-%d}",
+            hint="use an --as-of inside them, with time left to see who churns",
+        )
     job = DurationJob(
         snapshots,
         definition,

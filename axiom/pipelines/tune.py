@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -69,15 +70,15 @@ def tune_churn(
         raise MisuseError(
             "a search finds the hyper-parameters itself", hint="leave them out, or train without a search"
         )
+    request = _with_folds(request, options)
     built, notes = build_for(ws, request)
     features, labels = ws.lake.dataset("features", built.features_id), ws.lake.dataset("labels", built.labels_id)
     rows = load_churn_rows(features, labels, request.horizon, definition)
     horizon, name = timedelta(days=request.horizon), request.name or "churn"
     work = plan_work(rows.table, horizon, options)
-    about = _about(request, built, work.options, rows.definition)
-    params: dict[str, Any] = {**about, "trials": search.trials}
+    about = _about(request, built, work.options, rows.definition, search.trials)
     with (
-        tracked(ws.db, "tune churn", f"{name}-{request.horizon}d-{built.features_id}", params) as attempt,
+        tracked(ws.db, "tune churn", f"{name}-{request.horizon}d-{built.features_id}", about) as attempt,
         open_engine(ws.settings) as engine,
     ):
         attempt.total = search.trials
@@ -100,6 +101,13 @@ def tune_churn(
     return Tuned(trained.version, report, folder, tuple(dict.fromkeys((*warnings, *report.warnings))))
 
 
+def _with_folds(request: TrainRequest, options: ChurnOptions) -> TrainRequest:
+    """Where nobody said how many earlier cut-offs: as many as all the folds need. One fold stops no trial early."""
+    if request.back is not None:
+        return request
+    return replace(request, back=3 * math.ceil(request.horizon / request.every) + options.max_folds - 1)
+
+
 def _search(ws: Workspace, name: str, about: dict[str, Any]) -> Search:
     """On the Ray that the engine has connected to, else in this process."""
     if ws.settings.engine == "inline":
@@ -110,7 +118,7 @@ def _search(ws: Workspace, name: str, about: dict[str, Any]) -> Search:
 
 
 def _about(
-    request: TrainRequest, built: BuildReport, options: ChurnOptions, definition: ChurnDefinition
+    request: TrainRequest, built: BuildReport, options: ChurnOptions, definition: ChurnDefinition, trials: int
 ) -> dict[str, Any]:
     """What a search must be about to go on with an earlier one."""
     judged = ("models", "scheme", "window", "max_folds", "calibration", "class_weight", "value_weight", "seed")
@@ -120,5 +128,6 @@ def _about(
         "labels": built.labels_id,
         "horizon": request.horizon,
         "churn": str(definition),
+        "trials": trials,
         **{key: list(facts[key]) if isinstance(facts[key], tuple) else facts[key] for key in judged},
     }

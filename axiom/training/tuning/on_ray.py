@@ -16,7 +16,7 @@ from ray import tune
 from axiom.errors import ConflictError, CorruptError, NotFoundError
 from axiom.training.tuning.search import Found, SearchOptions, Trial, found_of, quiet_optuna
 from axiom.training.tuning.space import Space, chosen
-from axiom.training.tuning.work import Step
+from axiom.training.tuning.work import NOT_JUDGED, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -66,7 +66,6 @@ class RaySearch:
                 results = tuner.fit()
             finally:
                 _TELL.reset(token)
-        trials = [_trial(result, len(work.folds)) for result in results]
         ended = results.num_terminated + results.num_errors
         in_time = options.time_limit is None or time.monotonic() - started < options.time_limit
         if ended < options.trials and in_time:
@@ -74,6 +73,7 @@ class RaySearch:
                 f"the search was interrupted after {ended} of {options.trials} trials", hint="go on with --resume"
             )
         self._write({"finished": True})
+        trials = [_trial(result, len(work.folds)) for result in results if result.config]
         return found_of(trials, work, options, str(self.folder))
 
     def _check(self, *, resume: bool) -> None:
@@ -196,11 +196,17 @@ def _ended(tuner: Any) -> int:
 def _trial(result: Any, folds: int) -> Trial:
     model, params = chosen(result.config)
     metrics = result.metrics or {}
+    if result.error is not None:
+        return Trial(model, params, Step(0, NOT_JUDGED, NOT_JUDGED, _first_line(result.error)), finished=False)
     if "folds" not in metrics:
         return Trial(model, params, None, finished=False)
     last = Step(**{name: metrics[name] for name in Step.__dataclass_fields__})
     finished = last.folds == folds and not last.failed
     return Trial(model, params, last, finished, float(metrics.get("time_total_s", 0.0)))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[-1]
 
 
 @contextmanager
