@@ -3,8 +3,8 @@
     python benchmarks/clv_pymc.py [--quick]
 
 `pymc-marketing` is no dependency of ours: install it into an environment that also holds numpy, scipy and `lifetimes`
-(for the CDNOW files) and put this project on PYTHONPATH; without it this says so and ends. Its first fit compiles, which
-is reported apart; the best of the later ones is compared. The wall times hold each side's own preparation of the data.
+(for the CDNOW files) and put this project on PYTHONPATH; without it this says so and ends. Its first fit compiles,
+which is reported apart; the best of the later ones is compared. Times hold each side's own preparation of the data.
 """
 
 from __future__ import annotations
