@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ from axiom.errors import MisuseError
 from axiom.maths.intervals import delong_test, mean_interval, paired_mean
 from axiom.maths.metrics import log_loss, log_losses, squared_errors
 from axiom.maths.profit import expected_contact_profit, profit_curve
-from axiom.training.clv.metrics import paired_test
+from axiom.training.clv.metrics import mean, paired_test
 from axiom.training.evaluate import (
     Campaign,
     ChurnEvaluation,
@@ -22,7 +23,7 @@ from axiom.training.evaluate import (
 )
 from axiom.training.evaluate_influence import LINE, linear_metrics
 from axiom.training.evaluate_lead import EARLY_DAYS, lead_time
-from axiom.training.evaluate_resample import RANKING, Resampler
+from axiom.training.evaluate_resample import Resampler
 from axiom.training.guards import check_slice
 from axiom.training.judge import judge, reliability_bins, worth
 from axiom.training.options import ChurnOptions
@@ -45,7 +46,7 @@ ORDER = (
     *("profit_per_customer", "profit_by_customer", "churn_rate", "mean_prediction"),
 )
 _REPEATED = "customers stand at several cut-offs: intervals and tests count each customer once, not each row"
-_PAIRED = ("pr_auc", "f1", "precision_at_10", "lift_at_10", "ece")
+_PART_DRAWS = 200
 
 
 def evaluate_churn(
@@ -111,14 +112,16 @@ class _Judging:
         cohorts = _parts(rows, rows.cohort.astype(str)) if rows.cohort is not None else {}
         times = np.array([np.datetime_as_string(time, "D") for time in rows.as_of])
         by_cutoff = _parts(rows, times) if len(rows.cutoffs) > 1 else {}
+        # A part of the rows is looked at for a hint, not for a decision.
+        parts = _Judging(replace(self.options, draws=min(self.options.draws, _PART_DRAWS)), self.early_days)
         return VersionScore(
             name=one.name,
             title=one.title,
             threshold=one.threshold,
             threshold_rule=one.threshold_rule,
             metrics=self.metrics(rows, one),
-            cohorts={name: self.metrics(part, one) for name, part in cohorts.items()},
-            by_cutoff={name: self.metrics(part, one) for name, part in by_cutoff.items()},
+            cohorts={name: parts.metrics(part, one) for name, part in cohorts.items()},
+            by_cutoff={name: parts.metrics(part, one) for name, part in by_cutoff.items()},
             rows={name: len(part) for name, part in {**cohorts, **by_cutoff}.items()},
             reliability=reliability_bins(rows.churned, p, self.options.level),
             lead=lead_time(rows, p, one.threshold, self.options.level, self.early_days),
@@ -127,20 +130,17 @@ class _Judging:
 
     def metrics(self, rows: EvaluationRows, one: Contestant) -> Metrics:
         """All metrics in the order of `ORDER`; None where the rows are too few or of one class."""
-        y, p, level = rows.churned, rows.p[one.name], self.options.level
-        enough = min(int(y.sum()), int((~y).sum())) >= 2
+        y, p = rows.churned, rows.p[one.name]
+        enough = min(int(y.sum()), int((~y).sum()), rows.customers) >= 2
         found: dict[str, MetricValue | None] = {}
-        if enough:
-            found |= judge(y, p, self._as_in_training, one.threshold, rows.value)
-        elif len(y) >= 2:
-            found["brier"] = mean_interval(squared_errors(y, p), level=level)
-            found["log_loss"] = mean_interval(log_losses(y, p), level=level)
-        if len(y) >= 2:
-            found["churn_rate"] = mean_interval(y.astype(float), level=level)
-            found["mean_prediction"] = mean_interval(p, level=level)
-            found |= {name: mean_interval(gain, level=level) for name, gain in self._gains(rows, one).items()}
         if enough and rows.repeated:
             found |= self._clustered(rows, one)
+        elif enough:
+            found |= judge(y, p, self._as_in_training, one.threshold, rows.value)
+        means = {"churn_rate": y.astype(float), "mean_prediction": p, **self._gains(rows, one)}
+        if not enough:
+            means |= {"brier": squared_errors(y, p), "log_loss": log_losses(y, p)}
+        found |= {name: self._mean(rows, values) for name, values in means.items()}
         return {name: found.get(name) for name in ORDER if name in found or not name.startswith("profit")}
 
     def compare(self, rows: EvaluationRows, one: Contestant, first: Contestant) -> VersionComparison:
@@ -175,14 +175,20 @@ class _Judging:
             tests |= {
                 name: paired_mean(gain, theirs[name], level=level) for name, gain in self._gains(rows, one).items()
             }
-        resampler = Resampler(y, rows.customer, self.options)
-        tests |= {name: resampler.difference(name, (p, one.threshold), (q, first.threshold)) for name in _PAIRED}
+        tests |= Resampler(y, rows.customer, self.options).differences((p, one.threshold), (q, first.threshold))
         return {name: tests[name] for name in ORDER if name in tests}
 
     def _clustered(self, rows: EvaluationRows, one: Contestant) -> dict[str, MetricValue | None]:
         resampler = Resampler(rows.churned, rows.customer, self.options)
         found = {name: metric.interval(self.options.level) for name, metric in self._linear(rows, one).items()}
-        return found | {name: resampler.interval(name, rows.p[one.name], one.threshold) for name in RANKING}
+        return found | resampler.intervals(rows.p[one.name], one.threshold)
+
+    def _mean(self, rows: EvaluationRows, values: FloatArray) -> MetricValue | None:
+        if rows.customers < 2:
+            return None
+        if rows.repeated:
+            return mean(values, rows.customer).interval(self.options.level)
+        return mean_interval(values, level=self.options.level)
 
     def _linear(self, rows: EvaluationRows, one: Contestant) -> dict[str, Linear]:
         return linear_metrics(rows.churned, rows.p[one.name], rows.customer, self._gains(rows, one))

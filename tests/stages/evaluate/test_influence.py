@@ -6,10 +6,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
 
-from axiom.maths.intervals import delong_test, mean_interval, paired_mean
-from axiom.maths.metrics import calibration_line, log_losses, squared_errors
+from axiom.maths.intervals import bootstrap, delong_test, each_draw, mean_interval, paired_bootstrap, paired_mean
+from axiom.maths.metrics import (
+    calibration_line,
+    expected_calibration_error,
+    lift_at,
+    log_losses,
+    pr_auc,
+    precision_at,
+    squared_errors,
+)
 from axiom.training.clv.metrics import paired_test
 from axiom.training.evaluate import EvaluationOptions
 from axiom.training.evaluate_influence import LINE, linear_metrics
@@ -75,35 +83,61 @@ def test_the_same_customers_twice_are_no_more_evidence_than_once(sample: Any) ->
     assert as_if_independent["auc"].error < 0.75 * once["auc"].error
 
 
-@pytest.mark.parametrize("metric", RANKING)
-def test_the_bootstrap_draws_customers_with_all_their_rows(sample: Any, metric: str) -> None:
+def test_the_bootstrap_draws_customers_with_all_their_rows(sample: Any) -> None:
+    y, p, _, customer = sample
+    once = Resampler(y, customer, OPTIONS).intervals(p, 0.4)
+    twice = Resampler(np.tile(y, 2), np.tile(customer, 2), OPTIONS).intervals(np.tile(p, 2), 0.4)
+    assert list(once) == list(RANKING)
+    for name, single in once.items():
+        double = twice[name]
+        assert single is not None
+        assert double is not None
+        if name != "ece":  # a pair of equal predictions falls into one bin
+            assert (double.low, double.high) == pytest.approx((single.low, single.high)), name
+
+
+def test_values_and_intervals_are_those_of_the_single_metrics(sample: Any) -> None:
+    y, p, _, customer = sample
+    plain = {
+        "pr_auc": average_precision_score(y, p),
+        "precision": precision_score(y, p >= 0.4),
+        "recall": recall_score(y, p >= 0.4),
+        "f1": f1_score(y, p >= 0.4),
+        "precision_at_10": precision_at(y, p, 0.1),
+        "lift_at_10": lift_at(y, p, 0.1),
+        "ece": expected_calibration_error(y, p),
+    }
+    for name, metric in Resampler(y, customer, OPTIONS).intervals(p, 0.4).items():
+        assert metric is not None
+        assert metric.value == pytest.approx(plain[name]), name
+    single = bootstrap(each_draw(lambda w: pr_auc(y, p, w)), N, draws=200, seed=5)
+    assert Resampler(y, customer, OPTIONS).intervals(p, 0.4)["pr_auc"] == single
+
+
+def test_a_difference_turns_around_and_is_that_of_the_plain_bootstrap(sample: Any) -> None:
     y, p, q, customer = sample
-    once = Resampler(y, customer, OPTIONS)
-    twice = Resampler(np.tile(y, 2), np.tile(customer, 2), OPTIONS)
-    single, double = once.interval(metric, p, 0.4), twice.interval(metric, np.tile(p, 2), 0.4)
-    assert single is not None
-    assert double is not None
-    if metric != "ece":  # ties of two rows fall into bins otherwise
-        assert (double.low, double.high) == pytest.approx((single.low, single.high))
-    gap = once.difference(metric, (p, 0.4), (q, 0.5))
-    back = once.difference(metric, (q, 0.5), (p, 0.4))
-    assert gap is not None
-    assert back is not None
-    assert gap.difference.value == -back.difference.value
-    assert gap.p_value == back.p_value
+    one, other = (p, 0.4), (q, 0.5)
+    there, back = (Resampler(y, customer, OPTIONS).differences(*order) for order in ((one, other), (other, one)))
+    for name, gap in there.items():
+        turned = back[name]
+        assert gap is not None
+        assert turned is not None
+        assert gap.difference.value == -turned.difference.value
+        assert gap.p_value == turned.p_value
+    statistics = [each_draw(lambda w, scores=scores: pr_auc(y, scores, w)) for scores in (p, q)]
+    assert there["pr_auc"] == paired_bootstrap(*statistics, N, draws=200, seed=5)
 
 
 def test_a_resample_that_could_lose_a_class_keeps_it() -> None:
     y = np.zeros(200, dtype=bool)
     y[:2] = True
-    found = Resampler(y, np.arange(200), OPTIONS).interval("pr_auc", np.linspace(1, 0, 200), 0.5)
+    found = Resampler(y, np.arange(200), OPTIONS).intervals(np.linspace(1, 0, 200), 0.5)["pr_auc"]
     assert found is not None
     assert found.value == 1.0
 
 
 def test_a_single_class_has_no_interval() -> None:
-    y = np.zeros(30, dtype=bool)
-    assert Resampler(y, np.arange(30), OPTIONS).interval("pr_auc", np.linspace(0, 1, 30), 0.5) is None
-    assert (
-        Resampler(y, np.arange(30), OPTIONS).difference("lift_at_10", (np.ones(30), 0.5), (np.zeros(30), 0.5)) is None
-    )
+    resampler = Resampler(np.zeros(30, dtype=bool), np.arange(30), OPTIONS)
+    nothing = dict.fromkeys(RANKING)
+    assert resampler.intervals(np.linspace(0, 1, 30), 0.5) == nothing
+    assert resampler.differences((np.ones(30), 0.5), (np.zeros(30), 0.5)) == nothing
