@@ -167,6 +167,7 @@ def _lines(report: TuneReport) -> list[str]:
     trials: list[dict[str, Any]] = [
         {
             "trial": trial.model,
+            "excess": None if trial.last is None or trial.last.failed else round(trial.last.excess, 5),
             "log loss": None if trial.last is None or trial.last.failed else round(trial.last.log_loss, 5),
             "folds": 0 if trial.last is None else trial.last.folds,
             "parameters": params_text(trial),
@@ -174,7 +175,11 @@ def _lines(report: TuneReport) -> list[str]:
         for trial in report.trials[:MOST_TRIALS]
     ]
     more = len(report.trials) - len(trials)
-    return ["", *table(models), "", *table(trials), *([f"  … and {more} more in the report"] if more else [])]
+    return [
+        *("", *table(models), "", *table(trials)),
+        *([f"  … and {more} more in the report"] if more else []),
+        "  excess: log loss over the folds minus that of logistic regression with default settings",
+    ]
 
 
 def _interval(value: MetricValue | None) -> str | None:

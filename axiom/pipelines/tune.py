@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
@@ -78,7 +80,7 @@ def tune_churn(
     work = plan_work(rows.table, horizon, options)
     about = _about(request, built, work.options, rows.definition, search.trials)
     with (
-        tracked(ws.db, "tune churn", f"{name}-{request.horizon}d-{built.features_id}", about) as attempt,
+        tracked(ws.db, "tune churn", f"{name}-{_digest(about)}", about) as attempt,
         open_engine(ws.settings) as engine,
     ):
         attempt.total = search.trials
@@ -131,3 +133,7 @@ def _about(
         "trials": trials,
         **{key: list(facts[key]) if isinstance(facts[key], tuple) else facts[key] for key in judged},
     }
+
+
+def _digest(about: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]

@@ -81,7 +81,7 @@ def tune_report(found: Found, tuned: ChurnResult, reference: ChurnResult) -> Tun
         **{score.name: score.metrics for score in report.models if score.name != best.name},
     }
     return TuneReport(
-        verdict=_verdict(best.name, comparisons),
+        verdict=_verdict(found.best, comparisons),
         best=found.best,
         trials=found.trials,
         wanted=found.wanted,
@@ -143,15 +143,18 @@ def params_text(trial: Trial) -> str:
     return told or "default settings"
 
 
-def _verdict(name: str, comparisons: dict[str, Comparison]) -> str:
+def _verdict(best: Trial, comparisons: dict[str, Comparison]) -> str:
     """Plain words: whom it beat and whom not, by the paired test of the AUC."""
-    told = []
+    told, title = [], f"{CATALOGUE[best.model].title}, tuned,"
+    if best.model == REFERENCE and dict(best.params).items() <= dict(CATALOGUE[REFERENCE].defaults).items():
+        comparisons = {name: one for name, one in comparisons.items() if name != DEFAULTS}
+        title = f"nothing was found that is better than {CATALOGUE[REFERENCE].title} with default settings, which"
     for against, one in comparisons.items():
         gap, p = one.auc.difference, one.auc.p_value
         verb = "beat" if one.beaten else "did not beat"
         told.append(f"{verb} {_title(against)} (AUC {_gap(gap)}, p {_p(p)})")
     advice = "" if all(one.beaten for one in comparisons.values()) else " What it did not beat is simpler: prefer it."
-    return f"{CATALOGUE[name].title}, tuned, {' and '.join(told)} on the holdout.{advice}"
+    return f"{title} {' and '.join(told)} on the holdout.{advice}"
 
 
 def _title(name: str) -> str:
