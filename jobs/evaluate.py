@@ -1,4 +1,4 @@
-"""Score the whole base as a Ray job: `ray job submit -- python jobs/evaluate.py --as-of 2011-12-09`."""
+"""Judge registered versions as a Ray job: `ray job submit -- python jobs/evaluate.py churn@2 churn@1`."""
 
 import sys
 

@@ -83,8 +83,8 @@ def evaluate(
     check_unseen(subjects, moments)
     check_labelled(ws, subjects[0].horizon, moments)
     refs = "+".join(subject.ref for subject in subjects)
-    key = f"{refs}-{','.join(f'{moment:%Y%m%d}' for moment in moments)}"
     params = {"models": [subject.ref for subject in subjects], "as_ofs": [moment.isoformat() for moment in moments]}
+    key = f"{refs}-{','.join(params['as_ofs'])}"
     with tracked(ws.db, "evaluate", key, params) as attempt:
         if kind == "churn":
             done = _churn(ws, subjects, moments, options, value_at_risk)
@@ -217,9 +217,12 @@ def _clv(ws: Workspace, subjects: Sequence[Subject], moments: Sequence[datetime]
 
     entries = []
     for subject in subjects:
+        model = ClvModel.from_files(subject.files)
         built = [build_for_subject(ws, subject, moment) for moment in moments]
+        if model.features:
+            subject.check_features(built[0].version)
         origins = [origin for one in built for origin in clv_origins(ws, one, subject.horizon)]
-        entries.append(ClvEntry(subject.ref, ClvModel.from_files(subject.files), origins))
+        entries.append(ClvEntry(subject.ref, model, origins))
     evaluation = evaluate_clv(entries, ClvOptions(level=level, seed=ws.settings.seed))
     texts = {"report.json": _json(evaluation.to_dict()), "report.md": clv_markdown(evaluation).encode()}
     return Evaluated("clv", evaluation, _write(ws, subjects, texts, evaluation_plots(evaluation)))

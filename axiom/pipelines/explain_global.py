@@ -85,7 +85,7 @@ def explain_model(
     moment = as_of or latest_labelled(ws, subject.horizon)
     check_unseen([subject], [moment])
     check_labelled(ws, subject.horizon, [moment])
-    key, params = f"{subject.ref}-{moment:%Y%m%d}", {"model": subject.ref, "as_of": moment.isoformat()}
+    key, params = f"{subject.ref}-{moment.isoformat()}", {"model": subject.ref, "as_of": moment.isoformat()}
     with tracked(ws.db, "explain", key, params) as attempt:
         table = labelled_rows(ws, subject, moment, common_definition([subject])).rows.table
         importance = tuple(permutation_importance(fitted, table, repeats=repeats, seed=ws.settings.seed))
