@@ -67,7 +67,7 @@ def km(
     json: JsonFlag = False,
 ) -> None:
     """Kaplan-Meier curves with bands, medians and the log-rank test: of the lake's customers, or of a table."""
-    from axiom.pipelines import survival as stage
+    from axiom.pipelines import survival_curves as stage
 
     times = tuple(at or ())
     request = _table(table_file, duration, event, positive, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -9,15 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axiom.errors import BadInputError, MisuseError
-from axiom.maths.survival import CoxPH, CoxTerm, ProportionalityTest, proportionality_test
-from axiom.maths.survival.partial_likelihood import RiskSets
+from axiom.maths.survival import CoxPH, CoxTerm, ProportionalityTest
 from axiom.training.catalogue.encoder import Encoder, learn_encoder
+from axiom.training.survival_inference import clustered_covariance, tested_proportionality
 from axiom.training.survival_model import Strata, SurvivalModel, stratum_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from axiom.maths.arrays import BoolArray, FloatArray, IntArray
+    from axiom.maths.arrays import FloatArray, IntArray
     from axiom.training.survival_table import SurvivalTable
 
 MIN_EVENTS = 10
@@ -80,21 +81,27 @@ class CoxFit:
     warnings: tuple[str, ...] = field(default=())
 
 
-def check_events(table: SurvivalTable, what: str = "the table") -> None:
+def check_events(table: SurvivalTable, what: str = "the table", *, learnt_from: float = 1.0) -> None:
     """Refuse rows that say nothing about times to an event.
+
+    Args:
+        table: the rows.
+        what: how messages call them.
+        learnt_from: share of the rows that a single fit sees.
 
     Raises:
         BadInputError: no event, or too few rows or events.
     """
-    events = int(table.event.sum())
+    rows, events = len(table), int(table.event.sum())
     if not events:
         raise BadInputError(
-            f"nobody in {what} had the event: all {len(table)} rows are censored",
+            f"nobody in {what} had the event: all {rows} rows are censored",
             hint="use a longer history, another definition of churn, or name the value that means the event",
         )
-    if len(table) < MIN_ROWS or events < MIN_EVENTS:
+    least_rows, least_events = math.ceil(MIN_ROWS / learnt_from), math.ceil(MIN_EVENTS / learnt_from)
+    if rows < least_rows or events < least_events:
         raise BadInputError(
-            f"{what} has {len(table)} rows with {events} events; at least {MIN_ROWS} rows with {MIN_EVENTS} events are "
+            f"{what} has {rows} rows with {events} events; at least {least_rows} rows with {least_events} events are "
             "needed",
             hint="use more customers or a longer history",
         )
@@ -140,7 +147,7 @@ def fit_cox(
     if customers.max(initial=0) + 1 < len(table):
         cox.covariance_ = clustered_covariance(cox, Z, table.duration, table.event, codes, customers)
         cox.standard_errors_ = np.sqrt(np.diag(cox.covariance_))
-    tested, doubt = _proportionality(table, cox, Z, codes, ridge, customers, options.seed)
+    tested, doubt = tested_proportionality(table, cox, Z, codes, ridge, customers, options.seed)
     model = _model(table, cox, encoder, columns, strata, horizon, threshold, feature_set)
     return CoxFit(
         model,
@@ -152,46 +159,6 @@ def fit_cox(
         cox.converged_,
         (*notes, *told, *dropped, *held, *doubt),
     )
-
-
-def clustered_covariance(
-    cox: CoxPH, Z: FloatArray, duration: FloatArray, event: BoolArray, codes: IntArray, clusters: IntArray
-) -> FloatArray:
-    """Sandwich covariance V·(Σ_c u_c u_cᵀ)·V of the coefficients, shape (k, k), rows of a cluster counted together.
-
-    u_c is the sum of the score residuals of a cluster's rows,
-
-        e_i·(z_i − z̄(t_i)) − exp(z_i·β)·Σ_{t_k <= t_i} (z_i − z̄(t_k))·dH(t_k)
-
-    with z̄ the mean over the risk set and dH Breslow's increments (Lin & Wei 1989, JASA 84, 1074-1078).
-
-    Args:
-        cox: fitted on these rows.
-        Z: covariates, shape (n, k).
-        duration: shape (n,).
-        event: shape (n,).
-        codes: stratum of each row, shape (n,).
-        clusters: cluster of each row from 0 up, shape (n,).
-    """
-    centred = Z - cox.mean_
-    scores = np.zeros(Z.shape)
-    for code in np.unique(codes):
-        rows = np.flatnonzero(codes == code)
-        z, t, e = centred[rows], duration[rows], event[rows]
-        sets = RiskSets.build(z, t, e, np.ones(len(rows)))
-        if sets is None:
-            continue
-        times, step = sets.times[::-1], sets.baseline_hazard(cox.coefficients_)[::-1]
-        mean = sets.mean_covariates(cox.coefficients_)[::-1]
-        hazard = np.concatenate(([0.0], np.cumsum(step)))
-        drift = np.vstack([np.zeros(z.shape[1]), np.cumsum(step[:, None] * mean, axis=0)])
-        passed = np.searchsorted(times, t, side="right")
-        u = -np.exp(z @ cox.coefficients_)[:, None] * (z * hazard[passed][:, None] - drift[passed])
-        u[e] += z[e] - mean[passed[e] - 1]
-        scores[rows] = u
-    groups = int(clusters.max()) + 1
-    summed = np.stack([np.bincount(clusters, weights=column, minlength=groups) for column in scores.T], axis=1)
-    return np.asarray(cox.covariance_ @ (summed.T @ summed) @ cox.covariance_)
 
 
 def _strata(
@@ -300,45 +267,6 @@ def _fit(
 
 def _cox(ridge: float, table: SurvivalTable, Z: FloatArray, codes: IntArray, names: tuple[str, ...]) -> CoxPH:
     return CoxPH(ridge).fit(Z, table.duration, table.event, strata=codes, names=names)
-
-
-def _proportionality(
-    table: SurvivalTable,
-    cox: CoxPH,
-    Z: FloatArray,
-    codes: IntArray,
-    ridge: float,
-    customers: IntArray,
-    seed: int,
-) -> tuple[ProportionalityTest | None, list[str]]:
-    """The test on one row a customer: rows of one customer are no independent evidence."""
-    order = np.random.default_rng(seed).permutation(len(table))
-    rows = np.sort(order[np.unique(customers[order], return_index=True)[1]])
-    if not table.event[rows].any():
-        return None, ["proportionality could not be tested: no event is left with one row a customer"]
-    t, e, codes, Z = table.duration[rows], table.event[rows], codes[rows], Z[rows]
-    try:
-        if len(rows) < len(table):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)  # the fit to all rows has told them
-                cox = CoxPH(max(ridge, 1e-6)).fit(Z, t, e, strata=codes, names=cox.names_)
-        tested = proportionality_test(cox, Z, t, e, strata=codes)
-    except ValueError as error:
-        return None, [f"proportionality could not be tested: {error}"]
-    return tested, _violations(tested)
-
-
-def _violations(tested: ProportionalityTest) -> list[str]:
-    """A warning where hazards are not proportional, with the covariates that are behind it (Bonferroni)."""
-    limit = 0.05 / len(tested.names)
-    bad = [name for name, p in zip(tested.names, tested.p_value.tolist(), strict=True) if p < limit]
-    if not bad and tested.global_p_value >= 0.05:
-        return []
-    listed = f": the effect of {', '.join(bad[:8])}{', …' if len(bad) > 8 else ''} changes with time" if bad else ""
-    p = f"p = {tested.global_p_value:.2g}" if tested.global_p_value >= 1e-6 else "p < 1e-6"
-    told = f"hazards are not proportional (global {p}){listed}"
-    way_out = "stratify by such a feature, or judge the model by its calibration"
-    return [f"{told}; a hazard ratio is then an average over time: {way_out}"]
 
 
 def _model(

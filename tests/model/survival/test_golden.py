@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from axiom.maths.survival import CoxPH, concordance_index
-from axiom.pipelines.survival import TableRequest, km_table, train_survival_table
+from axiom.pipelines.survival import TableRequest, train_survival_table
+from axiom.pipelines.survival_curves import km_table
 from axiom.training.survival_fit import SurvivalOptions, clustered_covariance, fit_cox
 from axiom.training.survival_table import read_survival_table
 

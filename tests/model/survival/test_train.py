@@ -12,10 +12,11 @@ import pytest
 
 from axiom.errors import BadInputError, MisuseError, NotFoundError
 from axiom.registry.cards import ModelCard
-from axiom.training.survival import train_survival, train_survival_static
+from axiom.training.survival import train_survival
 from axiom.training.survival_fit import SurvivalOptions
 from axiom.training.survival_plots import survival_plots
 from axiom.training.survival_report import to_json, to_markdown
+from axiom.training.survival_static import train_survival_static
 from axiom.training.survival_table import read_survival_table
 
 if TYPE_CHECKING:
@@ -194,3 +195,24 @@ def test_a_duration_that_is_text_is_refused(tmp_path: Path) -> None:
     body = "".join(f"long {k % 9},{k % 2},{k % 7}\n" for k in range(60))
     with pytest.raises(BadInputError, match="'t' has type string"):
         read_survival_table(write(tmp_path / "t.csv", f"t,e,x\n{body}"), "t", "e")
+
+
+def test_a_column_that_is_the_label_in_disguise_is_pointed_out(
+    at_cutoffs: Callable[..., SurvivalRows], horizon: timedelta
+) -> None:
+    rows = at_cutoffs()
+    X = rows.table.X.append_column("account_closed", pa.array(rows.churn.table.churned.astype(float)))
+    leaking = replace(
+        rows,
+        table=replace(rows.table, X=X),
+        churn=replace(rows.churn, table=rows.churn.table.with_X(X)),
+    )
+    warnings = train_survival(leaking, horizon, FAST).report.warnings
+    assert any("possible leakage: feature 'account_closed'" in warning for warning in warnings)
+
+
+def test_a_table_too_small_for_folds_is_refused(months: Callable[..., SurvivalTable]) -> None:
+    table = months(40)
+    few = replace(table, event=table.event & (np.cumsum(table.event) <= 12))
+    with pytest.raises(BadInputError, match="40 rows with 12 events; at least 25 rows with 13 events are needed"):
+        train_survival_static(few, 3.0, replace(FAST, scale=False))
