@@ -133,7 +133,7 @@ class Guesser:
         import pyarrow.compute as pc
 
         present = to_text(one_array(self.sample[name])).values.drop_null()
-        return bool(pc.count_distinct(one_array(present)).as_py() == len(present))
+        return bool(len(pc.unique(one_array(present))) == len(present))
 
     def _price_times_quantity(self, used: set[str]) -> MappedColumn | None:
         names = [name for name in self.sample.column_names if name not in used]

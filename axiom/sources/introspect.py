@@ -55,7 +55,7 @@ def looks_like_key(values: pa.Array) -> bool:
 
     if len(values) < _KEY_ROWS or values.null_count or pa.types.is_nested(values.type):
         return False
-    return bool(pc.count_distinct(values).as_py() == len(values))
+    return bool(len(pc.unique(values)) == len(values))
 
 
 def pii_guess(name: str, texts: Sequence[str]) -> str:
