@@ -55,6 +55,49 @@ class NotFoundError(AxiomError):
     problem_type = "not-found"
 
 
+class UnauthorizedError(AxiomError):
+    """Who is asking is not known: no credential, or one that is malformed, forged, expired or revoked."""
+
+    http_status = 401
+    grpc_status = "UNAUTHENTICATED"
+    problem_type = "unauthorized"
+
+
+class ForbiddenError(AxiomError):
+    """Who is asking is known, and may not do this."""
+
+    http_status = 403
+    grpc_status = "PERMISSION_DENIED"
+    problem_type = "forbidden"
+
+
+class TooManyError(AxiomError):
+    """More than was agreed; `retry_after` is how many seconds to wait before the same would be let through."""
+
+    http_status = 429
+    grpc_status = "RESOURCE_EXHAUSTED"
+    problem_type = "too-many"
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_too_many, (type(self), self.message, self.hint, self.retry_after))
+
+
+def _rebuild_too_many(kind: type[TooManyError], message: str, hint: str, retry_after: float) -> TooManyError:
+    return kind(message, hint=hint, retry_after=retry_after)
+
+
+class TooLargeError(AxiomError):
+    """One request asks for more than a stated limit: too many bytes, too many ids."""
+
+    http_status = 413
+    grpc_status = "RESOURCE_EXHAUSTED"
+    problem_type = "too-large"
+
+
 class ConflictError(AxiomError):
     """The state does not allow it: it exists already, or somebody changed it meanwhile."""
 
