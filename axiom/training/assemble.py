@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from axiom.maths.calibration import Calibrator, Identity
+from axiom.maths.calibration import Calibrator, Identity, ReliabilityBand
 from axiom.training.baselines import BASE_RATE, PURCHASES, TITLES
 from axiom.training.card import card_fields
 from axiom.training.catalogue import CATALOGUE, FittedModel
@@ -98,7 +98,8 @@ def assemble(
         warnings=_warnings(table.rows(slices["training"]), warnings, scores),
         level=options.level,
     )
-    model = ChurnModel(champion.model, champion.calibrator, champion.threshold, horizon_days, feature_set)
+    band = ReliabilityBand.fit(holdout.churned, champion.p)
+    model = ChurnModel(champion.model, champion.calibrator, champion.threshold, horizon_days, feature_set, band)
     rows = Holdout(holdout.customer_id, holdout.churned, {name: one.p for name, one in judged.items()}, holdout.value)
     used = np.sort(np.unique(np.concatenate(list(slices.values()))))
     return ChurnResult(model, report, rows, card_fields(table.rows(used), report))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from axiom.errors import BadInputError, CorruptError
-from axiom.maths.calibration import Calibrator, Identity, Isotonic, Platt
+from axiom.maths.calibration import Calibrator, Identity, Isotonic, Platt, ReliabilityBand
 from axiom.training.catalogue import FittedModel, storable
 from axiom.training.catalogue.store import dump, load
 
@@ -29,6 +29,8 @@ class ChurnModel:
         threshold: contact from this probability on, in [0, 1].
         horizon_days: what the probability is about.
         feature_set: version of the feature set it reads; "" for a static table.
+        band: limits of the churn rate behind a probability, from the rows it was judged on; None for a model that was
+            stored before there were any.
     """
 
     model: FittedModel
@@ -36,6 +38,7 @@ class ChurnModel:
     threshold: float
     horizon_days: float
     feature_set: str = ""
+    band: ReliabilityBand | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -78,7 +81,7 @@ class ChurnModel:
         Raises:
             CorruptError: the files are damaged or are no churn model.
         """
-        model = load(files, (cls, Identity, Platt, Isotonic, *storable()))
+        model = load(files, (cls, Identity, Platt, Isotonic, ReliabilityBand, *storable()))
         if not isinstance(model, cls):
             raise CorruptError(f"the stored {type(model).__name__} is no churn model")
         return model

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from axiom.maths.calibration import ReliabilityBand
 from axiom.training.baselines import BASE_RATE, PURCHASES, TITLES
 from axiom.training.card import environment, metric_fields
 from axiom.training.guards import check_slice, leakage_warnings, leaking_features
@@ -91,7 +93,8 @@ def train_survival(
         warnings=(*_split_warnings(split), *rows.churn.notes, *_leaks(rows, training, metrics), *fit.warnings),
     )
     used = rows.churn.table.rows(np.sort(np.concatenate([training, holdout])))
-    return SurvivalResult(fit.model, report, _card(report, int(days), used.data_hash()))
+    model = replace(fit.model, band=ReliabilityBand.fit(y, p))
+    return SurvivalResult(model, report, _card(report, int(days), used.data_hash()))
 
 
 def _rivals(rows: SurvivalRows, holdout: IntArray, rate: float) -> dict[str, FloatArray]:

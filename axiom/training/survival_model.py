@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from axiom.errors import BadInputError, CorruptError, MisuseError
-from axiom.maths.calibration import Identity, Isotonic, Platt
+from axiom.maths.calibration import Identity, Isotonic, Platt, ReliabilityBand
 from axiom.training.catalogue import storable
 from axiom.training.catalogue.layout import numbers
 from axiom.training.catalogue.store import dump, load
@@ -85,6 +85,7 @@ class SurvivalModel:
         horizon_days: what `predict_proba` is about, in `unit`.
         feature_set: version of the feature set it reads; "" for a static table.
         model_type: for cards.
+        band: limits of the churn rate behind `predict_proba`, from the rows it was judged on; None where there is none.
     """
 
     encoder: Encoder
@@ -105,6 +106,7 @@ class SurvivalModel:
     horizon_days: float
     feature_set: str = ""
     model_type: str = "cox_ph"
+    band: ReliabilityBand | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -293,7 +295,7 @@ def load_churn_predictor(files: Mapping[str, bytes]) -> ChurnModel | SurvivalMod
     Raises:
         CorruptError: the files are damaged or are neither.
     """
-    model = load(files, (ChurnModel, SurvivalModel, Strata, Identity, Platt, Isotonic, *storable()))
+    model = load(files, (ChurnModel, SurvivalModel, Strata, Identity, Platt, Isotonic, ReliabilityBand, *storable()))
     if not isinstance(model, ChurnModel | SurvivalModel):
         raise CorruptError(f"the stored {type(model).__name__} is no churn model")
     return model

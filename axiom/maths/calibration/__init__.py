@@ -1,5 +1,6 @@
-"""Calibrators of probabilities and their automatic choice."""
+"""Calibrators of probabilities, their automatic choice, and the band of a calibrated probability."""
 
+from axiom.maths.calibration.band import ReliabilityBand
 from axiom.maths.calibration.calibrators import Calibrator, Identity, Isotonic, Platt, calibrator_from_dict
 from axiom.maths.calibration.choice import CalibratorChoice, choose_calibrator
 
@@ -9,6 +10,7 @@ __all__ = [
     "Identity",
     "Isotonic",
     "Platt",
+    "ReliabilityBand",
     "calibrator_from_dict",
     "choose_calibrator",
 ]

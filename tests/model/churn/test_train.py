@@ -199,6 +199,25 @@ def test_the_stored_model_says_the_same(result: ChurnResult, table: ChurnTable) 
     np.testing.assert_allclose(one_by_one, again.predict_proba(table.X)[:50], rtol=0, atol=1e-12)
 
 
+def test_the_model_knows_how_sure_its_probabilities_are(result: ChurnResult, table: ChurnTable) -> None:
+    again = ChurnModel.from_files(result.files)
+    assert again.band is not None
+    assert again.band.rows.sum() == result.report.rows["holdout"]
+    p = again.predict_proba(table.X)
+    low, middle, high = again.band.interval(p)
+    assert ((low <= middle) & (middle <= high)).all()
+    assert ((low <= p) & (p <= high)).mean() > 0.5
+
+
+def test_a_model_stored_before_there_were_bands_has_none(result: ChurnResult, table: ChurnTable) -> None:
+    files = dict(result.files)
+    body = json.loads(files["model.json"])
+    del body["model"]["fields"]["band"]
+    old = ChurnModel.from_files({**files, "model.json": json.dumps(body).encode()})
+    assert old.band is None
+    np.testing.assert_array_equal(old.predict_proba(table.X), result.model.predict_proba(table.X))
+
+
 def test_a_fitted_model_alone_is_no_churn_model(result: ChurnResult) -> None:
     with pytest.raises(CorruptError, match="no churn model"):
         ChurnModel.from_files(result.model.model.to_files())

@@ -14,6 +14,7 @@ from axiom.errors import BadInputError, MisuseError, NotFoundError
 from axiom.registry.cards import ModelCard
 from axiom.training.survival import train_survival
 from axiom.training.survival_fit import SurvivalOptions
+from axiom.training.survival_model import SurvivalModel
 from axiom.training.survival_plots import survival_plots
 from axiom.training.survival_report import to_json, to_markdown
 from axiom.training.survival_static import train_survival_static
@@ -110,6 +111,13 @@ def test_the_card_is_complete_and_keeps_the_test_of_proportionality(result: Surv
     assert (card.kind, card.model_type, card.training_window.horizon_days) == ("churn", "cox_ph", 30)
     assert card.calibration["proportionality"]["degrees_of_freedom"] == 3
     assert card.metrics["concordance"].value is not None
+
+
+def test_the_model_knows_how_sure_its_probabilities_are(result: SurvivalResult) -> None:
+    band = SurvivalModel.from_files(result.model.to_files()).band
+    assert band is not None
+    assert band.rows.sum() == result.report.rows["holdout"]
+    assert (band.p05 < band.p95).all()
 
 
 def test_without_room_for_training_the_arithmetic_is_told(
