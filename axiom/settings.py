@@ -80,6 +80,15 @@ class Settings(BaseSettings):
         "INFO", description="Least severe log line that is shown: DEBUG, INFO, WARNING or ERROR."
     )
     log_format: Literal["console", "json"] = Field("console", description="Log lines for people or as JSON objects.")
+    auth: Literal["required", "off"] = Field(
+        "required", description="Whether callers need an API key: `required`, or `off` for a machine of your own."
+    )
+    rate_limit: float = Field(
+        100.0, gt=0, allow_inf_nan=False, description="Requests a second of an API key that has no rate of its own."
+    )
+    rate_burst: float = Field(
+        200.0, ge=1, allow_inf_nan=False, description="Requests at once of an API key that has no burst of its own."
+    )
     s3_endpoint: str | None = Field(None, description="URL of an S3-compatible store. Unset: AWS.")
     s3_region: str | None = Field(None, description="Region of the bucket.")
     s3_access_key: SecretStr | None = Field(None, description="Access key id. Unset: the usual AWS credential chain.")
