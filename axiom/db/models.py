@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import sqlalchemy as sa
 
+from axiom.db.rollouts import forget_trial
 from axiom.db.statements import insert
 from axiom.db.tables import model_events, model_names, models
 from axiom.errors import ConflictError, MisuseError, NotFoundError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["churn", "clv"]
 Stage = Literal["candidate", "shadow", "canary", "champion", "archived"]
-Action = Literal["register", "promote", "displace", "rollback"]
+Action = Literal["register", "promote", "displace", "rollback", "rollout"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
@@ -124,15 +125,28 @@ class Models:
     def move(self, name: str, version: int, stage: Stage, *, actor: str, reason: str) -> Model:
         """Put a version into `stage`. A new champion sends the old one to the archive.
 
+        A version that leaves the canary or shadow stage leaves its share and its trial behind.
+
         Raises:
             NotFoundError: No such version.
-            ConflictError: It is in that stage already.
+            ConflictError: It is in that stage already, or another version is canary.
             MisuseError: Unknown stage, or empty actor or reason.
         """
         if stage not in STAGES:
             raise MisuseError(f"unknown stage {stage!r}", hint=f"use one of {', '.join(STAGES)}")
-        self._lock(name)
+        self.lock(name)
         return self._move(self.get(name, version), stage, "promote", actor, reason)
+
+    def note(self, name: str, version: int, *, actor: str, reason: str) -> None:
+        """Record in the audit trail that the roll-out of a version changed, though not its stage.
+
+        Raises:
+            NotFoundError: No such version.
+            MisuseError: Empty actor or reason.
+        """
+        self.lock(name)
+        stage = self.get(name, version).stage
+        self._record(name, version, "rollout", stage, stage, actor, reason)
 
     def rollback(self, name: str, *, actor: str, reason: str) -> Model:
         """Undo the last promotion to champion: the champion before it returns. Repeat to go further back.
@@ -141,7 +155,7 @@ class Models:
             ConflictError: There is no champion, or none before it.
             MisuseError: Empty actor or reason.
         """
-        self._lock(name)
+        self.lock(name)
         champions = self._champions(name)
         if not self.list(name, stage="champion"):
             raise ConflictError(f"model {name!r} has no champion to roll back from", hint="promote a version instead")
@@ -167,7 +181,8 @@ class Models:
             raise ConflictError(f"model {name!r} is of kind {known_kind}, not {kind}", hint="use another name")
         return int(version)
 
-    def _lock(self, name: str) -> None:
+    def lock(self, name: str) -> None:
+        """Let nobody else change this name until the transaction ends; SQLite has one writer anyway."""
         self.connection.execute(sa.select(model_names).where(model_names.c.name == name).with_for_update())
 
     def _champions(self, name: str) -> Sequence[int]:
@@ -186,12 +201,19 @@ class Models:
         if stage == "champion":
             for old in self.list(model.name, stage="champion"):
                 self._set_stage(old, "archived", "displace", actor, reason)
+        if stage == "canary":
+            for other in self.list(model.name, stage="canary"):
+                raise ConflictError(
+                    f"{other.name}@{other.version} is canary already",
+                    hint=f"stop it first: axiom rollout stop {other.name}",
+                )
         self._set_stage(model, stage, action, actor, reason)
         return self.get(model.name, model.version)
 
     def _set_stage(self, model: Model, stage: Stage, action: Action, actor: str, reason: str) -> None:
         same = (models.c.name == model.name, models.c.version == model.version)
         self.connection.execute(sa.update(models).where(*same).values(stage=stage))
+        forget_trial(self.connection, model.name, model.version, was_canary=model.stage == "canary")
         self._record(model.name, model.version, action, model.stage, stage, actor, reason)
 
     def _record(  # one argument a column

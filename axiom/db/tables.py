@@ -153,6 +153,13 @@ models = sa.Table(
         sqlite_where=sa.text("stage = 'champion'"),
         postgresql_where=sa.text("stage = 'champion'"),
     ),
+    sa.Index(
+        "uq_models_canary",
+        "name",
+        unique=True,
+        sqlite_where=sa.text("stage = 'canary'"),
+        postgresql_where=sa.text("stage = 'canary'"),
+    ),
 )
 
 model_events = sa.Table(
@@ -168,8 +175,20 @@ model_events = sa.Table(
     _text("to_stage"),
     _text("reason"),
     sa.ForeignKeyConstraint(["name", "version"], ["models.name", "models.version"], name="fk_model_events_model"),
-    _one_of("action", "register", "promote", "displace", "rollback"),
+    _one_of("action", "register", "promote", "displace", "rollback", "rollout"),
     sa.Index("ix_model_events_name", "name", "id"),
+)
+
+rollouts = sa.Table(
+    "rollouts",
+    metadata,
+    sa.Column("name", sa.Text, sa.ForeignKey("model_names.name"), primary_key=True),
+    sa.Column("canary_share", sa.Double, nullable=False),
+    _text("salt"),
+    _json("trials"),
+    _time("updated_at"),
+    _text("updated_by"),
+    sa.CheckConstraint("canary_share >= 0 AND canary_share <= 1", name="canary_share"),
 )
 
 score_sets = sa.Table(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from axiom.db.batches import Batches
 from axiom.db.models import Models
+from axiom.db.rollouts import Rollouts
 from axiom.db.runs import Runs
 from axiom.db.scores import Scores
 from axiom.db.sources import Sources
@@ -35,6 +36,11 @@ class Transaction:
     def batches(self) -> Batches:
         """Ingest batches."""
         return Batches(self.connection, self.clock)
+
+    @cached_property
+    def rollouts(self) -> Rollouts:
+        """How versions are rolled out."""
+        return Rollouts(self.connection, self.clock)
 
     @cached_property
     def runs(self) -> Runs:

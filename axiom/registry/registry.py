@@ -11,12 +11,14 @@ from axiom.db.models import STAGES, Kind, Model, ModelEvent, Stage
 from axiom.errors import CorruptError, MisuseError, NotFoundError
 from axiom.registry.artefacts import digest, pack, unpack
 from axiom.registry.cards import ModelCard
+from axiom.registry.rollout import RollOut
+from axiom.registry.trials import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from axiom.db import Database
+    from axiom.db import Database, Transaction
 
 # The name becomes part of a path, and of `name@version`.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -174,10 +176,49 @@ class Registry:
         with self.db.transaction() as tx:
             return _version(tx.models.rollback(name, actor=actor, reason=reason))
 
+    def rollout(self, name: str) -> RollOut:
+        """Who answers which customers at this moment, all read from one snapshot.
+
+        Raises:
+            NotFoundError: There is no model of this name.
+        """
+        with self.db.reading() as tx:
+            return read_rollout(tx, name)
+
+    def revision(self, names: Sequence[str]) -> str:
+        """A text that differs whenever a stage, share, salt, rule or version of these names does; one cheap statement.
+
+        Names that do not exist are left out, so that it changes when they appear.
+        """
+        with self.db.reading() as tx:
+            return tx.rollouts.revision(names)
+
     def history(self, name: str) -> Sequence[ModelEvent]:
         """Who moved which version when and why, oldest first."""
         with self.db.reading() as tx:
             return tx.models.events(name)
+
+
+def read_rollout(tx: Transaction, name: str) -> RollOut:
+    """See `Registry.rollout`; inside a transaction that may then act on what it read."""
+    on_stage = [model for model in tx.models.list(name) if model.stage in ("champion", "canary", "shadow")]
+    revision = tx.rollouts.revision([name])
+    if not revision:
+        raise NotFoundError(f"there is no model {name!r}", hint="`axiom models list` shows them")
+    versions = [_version(model) for model in on_stage]
+    row = tx.rollouts.get(name)
+    trials = {} if row is None else {int(key): Trial.from_dict(trial) for key, trial in row.trials.items()}
+    canary = next((version for version in versions if version.stage == "canary"), None)
+    return RollOut(
+        name=name,
+        champion=next((version for version in versions if version.stage == "champion"), None),
+        canary=canary,
+        canary_share=row.canary_share if row is not None and canary is not None else 0.0,
+        salt="" if row is None else row.salt,
+        shadows=tuple(version for version in versions if version.stage == "shadow"),
+        revision=revision,
+        trials=trials,
+    )
 
 
 def _version(model: Model) -> ModelVersion:
