@@ -1,0 +1,1 @@
+"""The online feature store: one packed vector per customer."""
