@@ -166,13 +166,10 @@ class InferenceLog:
     def flush(self) -> None:
         """Write what is buffered now, in the calling thread. A storage that is away is counted, not raised."""
         with self._writing:
-            while self._rows:
+            while self._rows or self._pending:
                 self._convert()
-                self._write()
-                if self._pending:
-                    break  # the storage is away: the rest stays where the bound sees it
-            if self._pending:
-                self._write()
+                if not self._write():
+                    return  # the storage is away: what is left is kept, up to the bound
 
     def close(self, timeout: float = 10.0) -> None:
         """Write what is buffered and stop; rows that cannot be written within `timeout` seconds are dropped."""
@@ -193,12 +190,20 @@ class InferenceLog:
         while not self._closed:
             self._wake.wait(self._every)
             self._wake.clear()
+            self._flush_or_complain()
+        self._flush_or_complain()  # what came in while the last part was on its way
+
+    def _flush_or_complain(self) -> None:
+        try:
             self.flush()
+        except Exception as error:  # noqa: BLE001  (the writer outlives a bug; otherwise the log would fill in silence)
+            self._failed += 1
+            self._complain("inference_log_not_written", error)
 
     def _convert(self) -> None:
         """Turn waiting rows into Arrow, a slice at a time, up to one part."""
         while self._rows and self._held < _PART_ROWS:
-            taken = []
+            taken: list[tuple[Any, ...]] = []
             while self._rows and len(taken) < _SLICE:
                 taken.append(self._rows.popleft())
                 self._held += 1
@@ -223,7 +228,8 @@ class InferenceLog:
         days = pc.cast(batch["at"], pa.date32())
         return [(day.as_py(), batch.filter(pc.equal(days, day))) for day in pc.unique(days)]
 
-    def _write(self) -> None:
+    def _write(self) -> bool:
+        """Write one part a day; whether all of them were."""
         import pyarrow as pa
 
         for day, batches in list(self._pending.items()):
@@ -236,11 +242,12 @@ class InferenceLog:
                 self._failed += 1
                 self._complain("inference_log_not_written", error)
                 self._error = str(error)
-                return
+                return False
             del self._pending[day]
             self._written += table.num_rows
             self._held -= table.num_rows
             self._error, self._complained = "", False
+        return True
 
     def _complain(self, event: str, error: BaseException) -> None:
         if not self._complained:  # once an outage, not once a flush
