@@ -1,1 +1,1 @@
-"""The online feature store: one packed vector per customer."""
+"""The online store: one packed vector of features a customer, read in microseconds."""
