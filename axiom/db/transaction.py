@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from axiom.db.audit import Audit
 from axiom.db.batches import Batches
+from axiom.db.keys import Keys
 from axiom.db.models import Models
 from axiom.db.rollouts import Rollouts
 from axiom.db.runs import Runs
@@ -56,3 +58,13 @@ class Transaction:
     def scores(self) -> Scores:
         """Current scores and the sets they came from."""
         return Scores(self.connection, self.clock)
+
+    @cached_property
+    def audit(self) -> Audit:
+        """The audit trail."""
+        return Audit(self.connection, self.clock)
+
+    @cached_property
+    def keys(self) -> Keys:
+        """API keys."""
+        return Keys(self.connection, self.clock, self.audit)
