@@ -55,6 +55,9 @@ class Door(Protocol):
     def degraded(self) -> str | None:
         """What is wrong, for health read-outs; None when nothing is."""
 
+    def close(self) -> None:
+        """Stop watching."""
+
 
 class KeySource(Protocol):
     """Where the keys are kept."""
@@ -229,3 +232,6 @@ class OpenDoor:
     def check(self, text: str | None, scope: str) -> Caller:  # noqa: ARG002
         """Anybody."""
         return self._caller
+
+    def close(self) -> None:
+        """Nothing to stop."""

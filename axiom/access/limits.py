@@ -40,6 +40,9 @@ class RateLimiter(Protocol):
     def degraded(self) -> str | None:
         """What is wrong, for health read-outs; None when nothing is."""
 
+    def close(self) -> None:
+        """Give back what it holds."""
+
 
 def check_budget(rate: float, burst: float, cost: float = 1.0) -> None:
     """Refuse a budget that makes no sense.
@@ -95,6 +98,9 @@ class LocalLimiter:
             if len(self._arrival) > self._most:
                 self._forget(now)
         return 0.0
+
+    def close(self) -> None:
+        """Nothing to give back."""
 
     def _forget(self, now: float) -> None:
         busy = {key: arrival for key, arrival in self._arrival.items() if arrival > now}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from axiom.errors import MisuseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 PERMISSIONS: Mapping[str, str] = MappingProxyType(
     {

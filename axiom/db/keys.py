@@ -131,9 +131,11 @@ class Keys:
 
         Raises:
             NotFoundError: No such key.
-            ConflictError: It is revoked.
+            ConflictError: It is revoked or expired.
         """
         key = self._locked(key_id)
+        if key.expires_at is not None and key.expires_at <= self.clock():
+            raise ConflictError(f"API key {key_id} has expired", hint="make a new one: `axiom key create`")
         changes = {
             "digest": digest,
             "previous_digest": None if previous_until is None else key.digest,
