@@ -14,6 +14,7 @@ from axiom.cli import (
     explain,
     ingest,
     inspect,
+    key,
     lake,
     lineage,
     models,
@@ -63,6 +64,7 @@ for _room in (
     score,
     models,
     lineage,
+    key,
     demo,
     synthetic,
 ):

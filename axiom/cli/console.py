@@ -17,6 +17,7 @@ from axiom.errors import AxiomError, MisuseError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from axiom.db import Database
     from axiom.pipelines.workspace import Workspace
     from axiom.settings import Settings
 
@@ -44,6 +45,15 @@ def workspace() -> Iterator[Workspace]:
 
     with opened(settings()) as ws:
         yield ws
+
+
+@contextmanager
+def database() -> Iterator[Database]:
+    """The database of this process, for verbs that need no lake."""
+    from axiom.db import Database
+
+    with Database.open(settings()) as opened:
+        yield opened
 
 
 def parse_time(text: str, option: str) -> datetime:
