@@ -12,7 +12,7 @@ from axiom.errors import BadInputError, ConflictError, CorruptError, NotFoundErr
 from axiom.scoring.online.vectors import REPUBLISH, VectorLayout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from axiom.maths.arrays import FloatArray
     from axiom.settings import Settings
@@ -146,8 +146,12 @@ class OnlineStore(Protocol):
         """`get` of many customers, in their order, in one trip."""
         ...
 
-    def ids(self, generation: str) -> Iterator[str]:
-        """Every customer of a generation, in no particular order."""
+    def count(self, generation: str) -> int:
+        """How many vectors a generation really holds.
+
+        Raises:
+            GoneError: the generation is not there any more.
+        """
         ...
 
     def publish(self, info: StoreInfo, batches: Iterable[Batch]) -> StoreInfo:

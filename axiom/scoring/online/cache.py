@@ -1,0 +1,251 @@
+"""What a replica keeps of the online store in its own memory."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from axiom.errors import AxiomError, ConflictError, CorruptError, UnavailableError
+from axiom.scoring.online.store import GoneError, empty
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from axiom.maths.arrays import FloatArray
+    from axiom.scoring.online.store import OnlineStore, StoreInfo
+
+Found = tuple["FloatArray | None", bool]
+"""A vector, or None for an unknown customer; and whether it came from the cache."""
+
+
+@dataclass(frozen=True)
+class CacheStats:
+    """What a cache did since it was made.
+
+    Attributes:
+        hits: answers from memory, stale ones included.
+        misses: answers of the store, unknown customers included.
+        stale: hits past their time to live, given because the store was away.
+        size: vectors held.
+        staleness: seconds since the store last told what is visible; infinite where it never did.
+    """
+
+    hits: int
+    misses: int
+    stale: int
+    size: int
+    staleness: float
+
+    @property
+    def hit_rate(self) -> float:
+        """Share of answers from memory, in [0, 1]; 0 before the first answer."""
+        return self.hits / max(self.hits + self.misses, 1)
+
+
+class CacheView:
+    """One generation, as a replica sees it: `info.layout` is how every vector that this view gives is to be read.
+
+    Least recently used entries leave first. One thread reads; another one may put a new view in its place meanwhile, so
+    a reader that takes layout and vectors from one view never reads a vector of one generation as one of another.
+    """
+
+    def __init__(
+        self, store: OnlineStore, info: StoreInfo, *, most: int, ttl_seconds: float, clock: Callable[[], float]
+    ) -> None:
+        self.info = info
+        self.hits = self.misses = self.stale = 0
+        self._store = store
+        self._most = most
+        self._ttl = ttl_seconds
+        self._clock = clock
+        self._entries: dict[str, tuple[float, FloatArray]] = {}  # a dict keeps order: the first is the least used
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, customer_id: str) -> Found:
+        """The vector of one customer.
+
+        Raises:
+            UnavailableError: it is not in the cache, and the store is away.
+            GoneError: this generation is not in the store any more.
+            CorruptError: the record cannot be trusted.
+        """
+        entry = self._entries.pop(customer_id, None)
+        if entry is not None:
+            self._entries[customer_id] = entry
+            if self._clock() < entry[0]:
+                self.hits += 1
+                return entry[1], True
+        try:
+            vector = self._store.get(self.info.generation, customer_id)
+        except UnavailableError:
+            if entry is None:
+                raise
+            return self._stale(entry), True
+        return self._read(customer_id, vector), False
+
+    def get_many(self, customer_ids: Sequence[str]) -> list[Found]:
+        """The vectors of many customers, in their order; those that are not in the cache in one trip.
+
+        Raises:
+            UnavailableError: one of them is not in the cache, and the store is away.
+            GoneError: this generation is not in the store any more.
+            CorruptError: a record cannot be trusted.
+        """
+        now, entries = self._clock(), self._entries
+        held = {name: entries[name] for name in customer_ids if name in entries}
+        wanted = [name for name in dict.fromkeys(customer_ids) if name not in held or held[name][0] <= now]
+        answers: dict[str, Found] = {}
+        if wanted:
+            try:
+                vectors = self._store.get_many(self.info.generation, wanted)
+            except UnavailableError:
+                if not held.keys() >= set(wanted):
+                    raise
+                answers = {name: (self._stale(held[name]), True) for name in wanted}
+            else:
+                answers = {name: (self._read(name, v), False) for name, v in zip(wanted, vectors, strict=True)}
+        for name, entry in held.items():
+            if name not in answers:
+                self.hits += 1
+                answers[name] = entry[1], True
+                entries[name] = entries.pop(name, entry)
+        self._shrink()
+        return [answers[name] for name in customer_ids]
+
+    def _read(self, customer_id: str, vector: FloatArray | None) -> FloatArray | None:
+        self.misses += 1
+        self._entries.pop(customer_id, None)
+        # Unknown ids are not kept: whoever sends many of them would push the known ones out.
+        if vector is not None:
+            self._entries[customer_id] = self._clock() + self._ttl, vector
+            self._shrink()
+        return vector
+
+    def _shrink(self) -> None:
+        while len(self._entries) > self._most:
+            del self._entries[next(iter(self._entries))]
+
+    def _stale(self, entry: tuple[float, FloatArray]) -> FloatArray:
+        self.hits += 1
+        self.stale += 1
+        return entry[1]
+
+
+class VectorCache:
+    """Read-through cache before an `OnlineStore`: bounded in size and in age, never across generations."""
+
+    def __init__(
+        self,
+        store: OnlineStore,
+        *,
+        most: int = 100_000,
+        ttl_seconds: float = 300.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Make an empty cache; the store is first asked by `refresh`, or by the first `get`.
+
+        Args:
+            store: where vectors come from.
+            most: vectors that are kept at most.
+            ttl_seconds: how long one is given without asking again.
+            clock: seconds that only grow.
+        """
+        self._store = store
+        self._most = most
+        self._ttl = ttl_seconds
+        self._clock = clock
+        self._view: CacheView | None = None
+        self._before = (0, 0, 0)
+        self._told: float | None = None
+        self._degraded: str | None = None
+
+    @property
+    def info(self) -> StoreInfo | None:
+        """What the store held at the last refresh."""
+        return self._view.info if self._view else None
+
+    @property
+    def degraded(self) -> str | None:
+        """Why the store could not be asked at the last attempt; None where all is well."""
+        return self._degraded
+
+    @property
+    def stats(self) -> CacheStats:
+        """Counts since the cache was made."""
+        hits, misses, stale = self._counts()
+        staleness = float("inf") if self._told is None else self._clock() - self._told
+        return CacheStats(hits, misses, stale, len(self._view or ()), staleness)
+
+    def view(self) -> CacheView:
+        """The visible generation: take it once a request, and layout and vectors from it.
+
+        Raises:
+            NotFoundError: the store is empty.
+            UnavailableError: the store is away, and was never seen.
+        """
+        view = self._view
+        if view is None:
+            self._refresh()
+            view = self._view
+        if view is None:
+            raise empty(self._store)
+        return view
+
+    def get(self, customer_id: str) -> Found:
+        """`CacheView.get` of the visible generation; where it was dropped meanwhile, of the one after it."""
+        view = self.view()
+        try:
+            return view.get(customer_id)
+        except GoneError as error:
+            return self.after(view, error).get(customer_id)
+
+    def get_many(self, customer_ids: Sequence[str]) -> list[Found]:
+        """`CacheView.get_many` of the visible generation; where it was dropped meanwhile, of the one after it."""
+        view = self.view()
+        try:
+            return view.get_many(customer_ids)
+        except GoneError as error:
+            return self.after(view, error).get_many(customer_ids)
+
+    def after(self, view: CacheView, error: GoneError) -> CacheView:
+        """The view to ask where `view` said that its generation is gone.
+
+        Raises:
+            CorruptError: the store still calls that generation the visible one.
+        """
+        self._refresh()
+        following = self.view()
+        if following is view:
+            raise CorruptError(error.message, hint="publish again: `axiom online sync`") from error
+        return following
+
+    def refresh(self) -> bool:
+        """Look for a new generation; whether there is one. Never raises: what is wrong is told by `degraded`."""
+        try:
+            return self._refresh()
+        except AxiomError:
+            return False
+
+    def _refresh(self) -> bool:
+        try:
+            info = self._store.info()
+        except (UnavailableError, CorruptError, ConflictError) as error:
+            self._degraded = error.message
+            raise
+        self._degraded = None
+        self._told = self._clock()
+        view = self._view
+        if (view.info if view else None) == info:
+            return False
+        self._before = self._counts()
+        self._view = (
+            CacheView(self._store, info, most=self._most, ttl_seconds=self._ttl, clock=self._clock) if info else None
+        )
+        return True
+
+    def _counts(self) -> tuple[int, int, int]:
+        view, (hits, misses, stale) = self._view, self._before
+        return (hits + view.hits, misses + view.misses, stale + view.stale) if view else (hits, misses, stale)
