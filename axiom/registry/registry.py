@@ -93,7 +93,7 @@ class Registry:
         if not self.blobs.exists(path):
             self.blobs.write(path, blob)
         with self.db.transaction() as tx:
-            version = _version(
+            version = version_of(
                 tx.models.add(
                     card.name,
                     kind=card.kind,
@@ -127,13 +127,13 @@ class Registry:
             )
         with self.db.reading() as tx:
             if text.isdecimal():
-                return _version(tx.models.get(name, int(text)))
+                return version_of(tx.models.get(name, int(text)))
             versions = tx.models.list(name)
         found = [model for model in versions if text in ("latest", model.stage)]
         if not found:
             known = ", ".join(f"{model.version} ({model.stage})" for model in versions) or "none"
             raise NotFoundError(f"model {name!r} has no {text} version", hint=f"versions: {known}")
-        return _version(found[0])
+        return version_of(found[0])
 
     def load_files(self, model: ModelVersion) -> dict[str, bytes]:
         """Files of a version, checked against the registered checksum.
@@ -153,7 +153,7 @@ class Registry:
     def list(self, name: str | None = None) -> Sequence[ModelVersion]:
         """Versions by name, newest first."""
         with self.db.reading() as tx:
-            return [_version(model) for model in tx.models.list(name)]
+            return [version_of(model) for model in tx.models.list(name)]
 
     def promote(self, name: str, version: int, stage: Stage, *, actor: str, reason: str) -> ModelVersion:
         """Put a version into `stage`; a new champion sends the old one to the archive.
@@ -164,7 +164,7 @@ class Registry:
             MisuseError: Unknown stage, or empty actor or reason.
         """
         with self.db.transaction() as tx:
-            return _version(tx.models.move(name, version, stage, actor=actor, reason=reason))
+            return version_of(tx.models.move(name, version, stage, actor=actor, reason=reason))
 
     def rollback(self, name: str, *, actor: str, reason: str) -> ModelVersion:
         """Bring back the champion before the present one; repeat to go further back.
@@ -174,7 +174,7 @@ class Registry:
             MisuseError: Empty actor or reason.
         """
         with self.db.transaction() as tx:
-            return _version(tx.models.rollback(name, actor=actor, reason=reason))
+            return version_of(tx.models.rollback(name, actor=actor, reason=reason))
 
     def rollout(self, name: str) -> RollOut:
         """Who answers which customers at this moment, all read from one snapshot.
@@ -205,7 +205,7 @@ def read_rollout(tx: Transaction, name: str) -> RollOut:
     revision = tx.rollouts.revision([name])
     if not revision:
         raise NotFoundError(f"there is no model {name!r}", hint="`axiom models list` shows them")
-    versions = [_version(model) for model in on_stage]
+    versions = [version_of(model) for model in on_stage]
     row = tx.rollouts.get(name)
     trials = {} if row is None else {int(key): Trial.from_dict(trial) for key, trial in row.trials.items()}
     canary = next((version for version in versions if version.stage == "canary"), None)
@@ -221,7 +221,8 @@ def read_rollout(tx: Transaction, name: str) -> RollOut:
     )
 
 
-def _version(model: Model) -> ModelVersion:
+def version_of(model: Model) -> ModelVersion:
+    """A row of the database with its card read."""
     return ModelVersion(
         name=model.name,
         version=model.version,

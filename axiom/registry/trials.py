@@ -96,6 +96,15 @@ class Trial:
     rule: Rule | None = None
     steps: tuple[tuple[datetime, float], ...] = ()
 
+    @property
+    def floor(self) -> float:
+        """The least of s and 1 − s at the first share s that splits customers at all; 0 where none did yet.
+
+        It bounds how much one customer can weigh in the evidence, and has to be settled before any is seen: answers
+        given at a share nearer to 0 or 1 do not count.
+        """
+        return next((min(share, 1 - share) for _, share in self.steps if 0 < share < 1), 0.0)
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON keeps it."""
         return {
