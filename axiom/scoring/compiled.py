@@ -12,10 +12,8 @@ from axiom.scoring.compiled_answers import ChurnAnswer, ChurnReasons, ClvAnswer,
 from axiom.scoring.compiled_binding import bind
 from axiom.scoring.compiled_churn import BoundChurn
 from axiom.scoring.compiled_clv import BoundClv
+from axiom.scoring.compiled_explain import explainable
 from axiom.training.actions import load_actions
-from axiom.training.catalogue.booster import BoosterScorer
-from axiom.training.catalogue.linear import LinearScorer
-from axiom.training.catalogue.trees import TreeScorer
 from axiom.training.clv.model import ClvModel
 from axiom.training.clv.rows import RFM_COLUMNS
 from axiom.training.survival_model import SurvivalModel, load_churn_predictor
@@ -96,10 +94,7 @@ class CompiledChurn:
     @property
     def explainable(self) -> bool:
         """Whether `explain` can be asked: linear, tree and Cox models."""
-        model = self.model
-        return isinstance(model, SurvivalModel) or isinstance(
-            model.model.scorer, LinearScorer | BoosterScorer | TreeScorer
-        )
+        return explainable(self.model)
 
     def bind(self, layout: VectorLayout, actions: ActionMap | None = None) -> BoundChurn:
         """Get ready for vectors of a layout.

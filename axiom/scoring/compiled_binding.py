@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
     from axiom.maths.arrays import FloatArray, IntArray
     from axiom.scoring.online.vectors import VectorLayout
+
+_AMBIGUOUS = -2.0
+UNSEEN_NAME = "(unseen)"
+"""What a category is called that the layout does not know."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +42,27 @@ class Binding:
     recode: Mapping[int, FloatArray]
     levels: Mapping[str, tuple[str, ...]]
 
+    def row(self, vector: FloatArray) -> FloatArray:
+        """One vector, shape (width,), as the model's own raw row, shape (p,); errors as `own`."""
+        self.check(len(vector))
+        out = vector.take(self.place)
+        for j, table in self.recode.items():
+            code = out.item(j)
+            if not math.isnan(code):
+                place = int(code) + 1
+                if not 0 <= place < len(table):
+                    raise self._unknown_code(j)
+                out[j] = table[place]
+                if out[j] == _AMBIGUOUS:
+                    raise self._ambiguous(j)
+        return out
+
     def own(self, matrix: FloatArray) -> FloatArray:
         """Rows, shape (n, width), as the model's own raw rows, shape (n, p).
 
         Raises:
-            BadInputError: the rows have another width, or a code that no category has.
+            BadInputError: the rows have another width, a code that no category has, or a category that the layout
+                does not know and the model may.
         """
         self.check(matrix.shape[-1])
         out = matrix[:, self.place]
@@ -49,8 +70,10 @@ class Binding:
             known = ~np.isnan(out[:, j])
             codes = out[known, j].astype(np.int64) + 1
             if len(codes) and (codes.min() < 0 or codes.max() >= len(table)):
-                raise self.unknown_code(j)
+                raise self._unknown_code(j)
             out[known, j] = table[codes]
+            if (out[known, j] == _AMBIGUOUS).any():
+                raise self._ambiguous(j)
         return out
 
     def check(self, width: int) -> None:
@@ -65,19 +88,12 @@ class Binding:
                 hint="publish the features again: axiom features publish",
             )
 
-    def unknown_code(self, j: int) -> BadInputError:
-        """The error for a code beyond the levels of the layout."""
-        return BadInputError(
-            f"feature {self.names[j]!r} has a code that none of its {len(self.levels[self.names[j]])} categories has",
-            hint="publish the features again: axiom features publish",
-        )
-
     def values(self, vector: FloatArray) -> list[float | str | None]:
         """The model's features of one vector, shape (width,), as people know them: names of categories, None."""
         return [self._plain(name, value) for name, value in zip(self.names, vector[self.place].tolist(), strict=True)]
 
     def table(self, matrix: FloatArray) -> pa.Table:
-        """The model's features of rows, shape (n, width), as a table: null where missing or of an unseen category."""
+        """The model's features of rows, shape (n, width), as a table: null where missing."""
         import pyarrow as pa
 
         columns = {}
@@ -91,11 +107,24 @@ class Binding:
         return pa.table(columns)
 
     def _plain(self, name: str, value: float) -> float | str | None:
-        if value != value:
+        if math.isnan(value):
             return None
         if name not in self.levels:
             return value
-        return "(unseen)" if value == UNSEEN else self.levels[name][int(value)]
+        return UNSEEN_NAME if value == UNSEEN else self.levels[name][int(value)]
+
+    def _unknown_code(self, j: int) -> BadInputError:
+        known = len(self.levels[self.names[j]])
+        return BadInputError(
+            f"feature {self.names[j]!r} has a code that none of its {known} categories has",
+            hint="publish the features again: axiom features publish",
+        )
+
+    def _ambiguous(self, j: int) -> BadInputError:
+        return BadInputError(
+            f"feature {self.names[j]!r} is of a category that the layout does not know, and the model knows more",
+            hint="use `posted_layout` for features that come with a request",
+        )
 
 
 def bind(
@@ -132,7 +161,7 @@ def bind(
         if (stored is None) != (own is None):
             kinds = ("a number", "text") if stored is None else ("text", "a number")
             raise BadInputError(f"feature {name!r} is {kinds[0]} in the vectors and {kinds[1]} in {who}")
-        if stored is not None and own is not None and stored != own:
+        if stored is not None and own is not None:
             recode[j] = _codes(stored, own)
     return Binding(
         tuple(names),
@@ -145,4 +174,5 @@ def bind(
 
 def _codes(stored: tuple[str, ...], own: tuple[str, ...]) -> FloatArray:
     known = {level: float(code) for code, level in enumerate(own)}
-    return np.array([UNSEEN, *(known.get(level, UNSEEN) for level in stored)])
+    unseen = UNSEEN if set(own) <= set(stored) else _AMBIGUOUS
+    return np.array([unseen, *(known.get(level, UNSEEN) for level in stored)])

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from axiom.clv.one_customer import OneCustomer
+from axiom.errors import BadInputError
 from axiom.scoring.compiled_answers import ClvAnswer
 from axiom.scoring.scorer import rfm_of
+from axiom.training.clv.model import NOMINAL
+from axiom.training.clv.probabilistic import FittedProbabilistic
 
 if TYPE_CHECKING:
     from axiom.maths.arrays import FloatArray
@@ -16,11 +21,20 @@ if TYPE_CHECKING:
 
 
 class BoundClv:
-    """Forecasts for vectors of one layout. `CompiledClv.bind` makes one; it keeps no state between calls."""
+    """Forecasts for vectors of one layout; `CompiledClv.bind` makes one. Threads may share it.
+
+    The probabilistic families have a path for one customer. Challengers, and customers expected to buy hundreds of
+    times, take the batch path with one row: the same numbers, some milliseconds.
+    """
 
     def __init__(self, model: ClvModel, binding: Binding) -> None:
         self._model = model
         self._binding = binding
+        self._rfm = binding.place[:4]
+        fitted, self._one = model.fitted, None
+        if isinstance(fitted, FittedProbabilistic):
+            levels = model.spend_levels.level(NOMINAL).tolist()
+            self._one = OneCustomer(fitted.purchases, fitted.spend, float(model.horizon_days), levels)
 
     def score(self, vector: FloatArray) -> ClvAnswer | None:
         """The forecast for one customer; None for one who has never bought.
@@ -31,19 +45,48 @@ class BoundClv:
         Raises:
             BadInputError: a vector of another length, or a history that cannot be.
         """
+        self._binding.check(len(vector))
+        x, t_x, T, mean_spend = vector.take(self._rfm).tolist()
+        if math.isnan(x):
+            return None
+        if self._one is not None:
+            try:
+                found = self._one.outlook(x, t_x, T, mean_spend)
+            except ValueError as error:
+                raise BadInputError(str(error)) from error
+            if found is not None:
+                money = (None, None, None) if found.quantiles is None else found.quantiles
+                return _checked(ClvAnswer(*found[:3], found.mean, *money))
         return self.score_many(vector[None, :])[0]
 
     def score_many(self, matrix: FloatArray) -> list[ClvAnswer | None]:
-        """The forecasts for n customers, shape (n, features); see `score`."""
+        """The forecasts for n customers, shape (n, features); equal to `score` of each, quantiles within 1e-6."""
+        self._binding.check(matrix.shape[1])
         table = self._binding.table(matrix)
         rfm = rfm_of(table)
-        bought = np.isfinite(rfm.x)
+        bought = ~np.isnan(rfm.x)
         answers: list[ClvAnswer | None] = [None] * len(rfm)
         if not bought.any():
             return answers
         read = table.select(list(self._model.features)).filter(bought) if self._model.features else None
-        said = self._model.predict(rfm[bought], read)
+        try:
+            said = self._model.predict(rfm[bought], read)
+        except ValueError as error:
+            raise BadInputError(str(error)) from error
         columns = (said.p_alive, said.expected_purchases, said.p_no_purchase, said.clv_mean, *said.clv_quantiles)
-        for place, row in zip(np.flatnonzero(bought).tolist(), zip(*columns, strict=True), strict=True):
-            answers[place] = ClvAnswer(*row[:3], *(None if np.isnan(value) else float(value) for value in row[3:]))
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        for place, row in zip(np.flatnonzero(bought).tolist(), rows, strict=True):
+            money = (None if math.isnan(value) else value for value in row[3:])
+            answers[place] = _checked(ClvAnswer(*row[:3], *money))
         return answers
+
+
+def _checked(answer: ClvAnswer) -> ClvAnswer:
+    """A forecast that cannot be true never leaves."""
+    for name, value in zip(ClvAnswer._fields, answer, strict=True):
+        if value is not None and not (0.0 <= value < math.inf and (value <= 1.0 or not name.startswith("p_"))):
+            raise BadInputError(
+                f"the model gave {name} = {value!r}: not a valid forecast",
+                hint="the history lies far outside what the model was trained on",
+            )
+    return answer
