@@ -117,7 +117,13 @@ def set_rule(registry: Registry, name: str, version: int, rule: Rule | None, *, 
 
 
 def stop(
-    registry: Registry, name: str, version: int | None = None, *, to: Stage = "candidate", actor: str, reason: str
+    registry: Registry,
+    name: str,
+    version: int | None = None,
+    *,
+    to: Literal["candidate", "archived"] = "candidate",
+    actor: str,
+    reason: str,
 ) -> RollOut:
     """End a trial: the champion answers everybody again.
 
