@@ -64,6 +64,26 @@ class CacheView:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def fresh(self, customer_id: str) -> bool:
+        """Whether `get` would answer from memory, without a trip to the store."""
+        entry = self._entries.get(customer_id)
+        return entry is not None and self._clock() < entry[0]
+
+    def fetch(self, customer_ids: Sequence[str]) -> list[FloatArray | None]:
+        """Ask the store and keep nothing: for a thread that may wait, while the one that reads goes on; see `keep`.
+
+        Raises:
+            UnavailableError: the store is away.
+            GoneError: this generation is not in the store any more.
+            CorruptError: a record cannot be trusted.
+        """
+        return self._store.get_many(self.info.generation, customer_ids)
+
+    def keep(self, customer_ids: Sequence[str], vectors: Sequence[FloatArray | None]) -> None:
+        """Take over what `fetch` brought; for the thread that reads."""
+        for customer_id, vector in zip(customer_ids, vectors, strict=True):
+            self._read(customer_id, vector)
+
     def get(self, customer_id: str) -> Found:
         """The vector of one customer.
 
