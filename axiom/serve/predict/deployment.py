@@ -1,55 +1,108 @@
-"""The `predict` deployment: what one replica loads, and how Ray Serve builds it."""
+"""The `predict` deployment: what Ray Serve starts, asks and stops."""
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
 from ray import serve
 
-from axiom.errors import NotFoundError
+from axiom.errors import MisuseError
+from axiom.serve.asked_inside import ask
+from axiom.serve.predict.autoscaling import BusyMeter
+from axiom.serve.predict.grpc import GrpcService
+from axiom.serve.predict.http import create_app
+from axiom.serve.predict.options import PredictOptions
+from axiom.serve.predict.replica import Replica
+from axiom.serve.predict.service import Service
 from axiom.settings import load_settings
+from axiom.telemetry import configure_logging
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from ray.serve import Application
     from starlette.applications import Starlette
 
-    from axiom.scoring.scorer import Scorer
-    from axiom.serve.predict.rows import FeatureRows
-    from axiom.settings import Settings
+    from axiom.serve.asked_inside import Inside, Outcome
+    from axiom.serve.predict.proto import axiom_predict_pb2 as pb
 
 
 class Predict:
-    """One replica: the models and feature rows of the newest score set, answering from memory."""
+    """One replica. HTTP comes in through the application that it builds, gRPC through methods named as in the proto."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
-        self._loaded = newest(load_settings(**settings))
+    def __init__(self, options: dict[str, Any]) -> None:
+        told = checked(options)
+        settings = load_settings(**told.settings)
+        configure_logging(settings)
+        self._replica = Replica(settings, told).start()
+        self._service = Service(self._replica)
+        self._grpc = GrpcService(self._service)
+        self._app = create_app(self._service, lifespan=self._lifespan)
+        self._busy = BusyMeter()
+        self._replica.metrics.watch("axiom_predict_busy_ratio", self._busy.share)
 
     def __serve_build_asgi_app__(self) -> Starlette:
-        from axiom.serve.predict.http import create_app
+        return self._app
 
-        return create_app(*self._loaded)
+    async def Churn(self, request: pb.PredictRequest, grpc_context: Any) -> Any:  # noqa: D102, N802 (proto)
+        return await self._grpc.churn(request, grpc_context)
+
+    async def Clv(self, request: pb.PredictRequest, grpc_context: Any) -> Any:  # noqa: D102, N802
+        return await self._grpc.clv(request, grpc_context)
+
+    async def ChurnBatch(self, request: pb.BatchRequest, grpc_context: Any) -> Any:  # noqa: D102, N802
+        return await self._grpc.churn_batch(request, grpc_context)
+
+    async def ClvBatch(self, request: pb.BatchRequest, grpc_context: Any) -> Any:  # noqa: D102, N802
+        return await self._grpc.clv_batch(request, grpc_context)
+
+    async def Explain(self, request: pb.ExplainRequest, grpc_context: Any) -> Any:  # noqa: D102, N802
+        return await self._grpc.explain(request, grpc_context)
+
+    async def ask(self, request: Inside) -> Outcome:
+        """Answer a request of another application, by the same routes."""
+        return await ask(self._app, request)
+
+    async def check_health(self) -> None:
+        """Ray asks regularly and replaces a replica that fails or does not answer."""
+        self._replica.check()
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """What the scaling policy looks at."""
+        return {"busy": self._busy.share()}
+
+    def __del__(self) -> None:
+        """Ray's way of saying goodbye: the inference log writes what it still holds."""
+        replica = getattr(self, "_replica", None)
+        if replica is not None:
+            replica.close()
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        self._replica.lag.start()
+        yield
+        self._replica.lag.close()
 
 
-def newest(settings: Settings) -> tuple[Scorer, FeatureRows]:
-    """The scorer and the feature rows that the newest score set was made with.
+def checked(options: dict[str, Any]) -> PredictOptions:
+    """The options of the application.
 
     Raises:
-        NotFoundError: nothing was scored yet.
+        MisuseError: a key is unknown or a value out of range.
     """
-    from axiom.pipelines.score import plan_of
-    from axiom.pipelines.workspace import opened
-    from axiom.scoring.loading import scorer_from
-    from axiom.serve.predict.rows import plan_rows
-
-    with opened(settings) as ws:
-        sets = ws.lake.datasets("scores")
-        if not sets:
-            raise NotFoundError("there are no scores to serve", hint="run `axiom score` first")
-        plan = plan_of(ws, sets[-1])
-        scorer = scorer_from(plan.churn, plan.clv)
-        return scorer, plan_rows(plan, scorer.columns)
+    try:
+        return PredictOptions(**options)
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise MisuseError(
+            f"the args of the predict application are wrong: {told}",
+            hint=f"they are {', '.join(PredictOptions.model_fields)}",
+        ) from None
 
 
 def application(args: dict[str, Any]) -> Application:
-    """Builder named in `serve_config.yaml`; `args` are overrides of the settings, for example `home`."""
+    """Builder named in `serve_config.yaml`; `args` are `PredictOptions`."""
+    checked(args)
     return serve.deployment(serve.ingress()(Predict)).bind(args)

@@ -1,118 +1,283 @@
-"""The HTTP contract of online scoring, as a plain Starlette application."""
+"""The HTTP contract of online scoring: every request comes in and goes out through one door."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import orjson
 from starlette.applications import Starlette
-from starlette.responses import Response
+from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
-from axiom.errors import AxiomError, BadInputError, MisuseError
+from axiom.errors import (
+    AxiomError,
+    BadInputError,
+    ForbiddenError,
+    NotFoundError,
+    TooLargeError,
+    TooManyError,
+    UnauthorizedError,
+)
+from axiom.serve.predict.asked import MAX_BODY, checked_id, one_customer, parse_body
+from axiom.serve.predict.openapi import document, page
+from axiom.telemetry import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from typing import TypeAlias
 
-    import pyarrow as pa
-    from starlette.requests import Request
+    from starlette.types import Lifespan, Receive, Scope, Send
 
-    from axiom.scoring.scorer import Scorer
-    from axiom.serve.predict.rows import FeatureRows
+    from axiom.access.keyring import Caller
+    from axiom.serve.predict.asked import Asked
+    from axiom.serve.predict.lines import Kind
+    from axiom.serve.predict.service import Service
 
-MAX_CUSTOMERS = 1000
-MAX_BODY = 1 << 20
-ANSWERS = {
-    "churn": ("customer_id", "as_of", "churn_model", "p_churn", "p_alive"),
-    "clv": (
-        *("customer_id", "as_of", "clv_model", "expected_purchases"),
-        *("clv_mean", "clv_p05", "clv_p50", "clv_p95", "expected_loss"),
-    ),
-}
+    Handler: TypeAlias = Callable[["Call"], Awaitable["Reply"]]
+
+JSON = b"application/json"
+PROBLEM = b"application/problem+json"
+MAX_REQUEST_ID = 128
+REFUSALS: dict[type[AxiomError], str] = {UnauthorizedError: "key", ForbiddenError: "scope", TooLargeError: "size"}
+_log = get_logger(__name__)
 
 
-def create_app(scorer: Scorer, rows: FeatureRows) -> Starlette:
-    """The application over one scorer and the feature rows it answers from.
+class Reply(NamedTuple):
+    """What goes back."""
 
-    Routes: `GET|POST /churn`, `GET|POST /clv` (by `customer_id`, or `customer_ids` up to 1,000), `GET /health`.
+    body: bytes
+    status: int = 200
+    media_type: bytes = JSON
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Call:
+    """One request: what the client sent, who sent it, when it came."""
+
+    __slots__ = ("caller", "key", "length", "receive", "request_id", "scope", "started")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope, self.receive = scope, receive
+        self.started = time.perf_counter()
+        self.key: str | None = None
+        self.length = 0
+        self.request_id = ""
+        self.caller: Caller | None = None
+        for name, value in scope["headers"]:
+            if name == b"x-api-key":
+                self.key = value.decode("latin-1")
+            elif name == b"authorization" and self.key is None and value[:7].lower() == b"bearer ":
+                self.key = value[7:].decode("latin-1").strip()
+            elif name == b"content-length":
+                self.length = int(value) if value.isdigit() else 0
+            elif name == b"x-request-id" and len(value) <= MAX_REQUEST_ID:
+                text = value.decode("latin-1")
+                self.request_id = text if text.isascii() and text.isprintable() else ""
+
+    async def body(self) -> bytes:
+        """The whole body.
+
+        Raises:
+            TooLargeError: it is larger than the limit, whatever its header says.
+        """
+        size = self.length
+        chunks: list[bytes] = []
+        read = 0
+        while size <= MAX_BODY and read <= MAX_BODY:
+            message = await self.receive()
+            chunk = message.get("body", b"")
+            read += len(chunk)
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                break
+        if size > MAX_BODY or read > MAX_BODY:
+            raise TooLargeError(
+                f"the body is larger than {MAX_BODY:,} bytes", hint="split it, or score the base with `axiom score`"
+            )
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def query(self) -> dict[str, str]:
+        """The query parameters; one that is given twice is refused.
+
+        Raises:
+            BadInputError: a parameter comes twice.
+        """
+        pairs = parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise BadInputError("a query parameter is given twice")
+        return found
+
+
+class Door:
+    """One route as an ASGI application: overload, key, limit, work, reply, and one line in the metrics.
+
+    Args:
+        service: does the work.
+        name: of the route in metrics and problems.
+        handlers: method -> what answers it.
+        scope: what a key must be good for; None lets everybody in, under overload too.
     """
 
-    def answer(kind: str) -> Callable[[Request], Awaitable[Response]]:
-        async def route(request: Request) -> Response:
-            customers, single = await _customers(request)
-            scores = scorer.score(rows.take(customers), as_of=rows.as_of, scored_at=datetime.now(UTC))
-            found = _rows(scores, ANSWERS[kind])
-            return _json(found[0] if single else {"predictions": found})
+    def __init__(self, service: Service, name: str, handlers: dict[str, Handler], scope: str | None) -> None:
+        self._service, self._name, self._handlers, self._scope = service, name, handlers, scope
+        self._allow = b", ".join(sorted(method.encode() for method in handlers))
 
-        return route
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; whatever goes wrong becomes a problem document."""
+        call = Call(scope, receive)
+        service = self._service
+        metrics = service.metrics
+        metrics.begin()
+        if not call.request_id:
+            call.request_id = service.next_id()
+        try:
+            handler = self._handlers.get(scope["method"])
+            if handler is None:
+                reply = _problem_of(HTTPStatus.METHOD_NOT_ALLOWED, headers=((b"allow", self._allow),))
+            else:
+                if self._scope is not None:
+                    call.caller = await service.admit(call.key, self._scope)
+                reply = await handler(call)
+        except AxiomError as error:
+            if (reason := REFUSALS.get(type(error))) is not None:
+                metrics.rejected(reason)
+            reply = problem(error)
+        except Exception as error:  # noqa: BLE001  (the one place where a bug becomes a 500 and the process goes on)
+            _log.error("request_failed", route=self._name, request_id=call.request_id, error=repr(error), exc_info=True)
+            reply = _problem_of(HTTPStatus.INTERNAL_SERVER_ERROR, f"internal error; request id {call.request_id}")
+        metrics.end()
+        metrics.request(self._name, reply.status, time.perf_counter() - call.started)
+        await _send(send, reply, call.request_id)
 
-    async def health(_request: Request) -> Response:
-        models = {"churn": scorer.churn_version or None, "clv": scorer.clv_version or None}
-        return _json({"status": "ok", "customers": len(rows.position), "as_of": rows.as_of.isoformat(), **models})
 
-    routes = [
-        *(Route(f"/{kind}", answer(kind), methods=["GET", "POST"]) for kind in ANSWERS),
-        Route("/health", health, methods=["GET"]),
+async def _send(send: Send, reply: Reply, request_id: str) -> None:
+    headers = [
+        (b"content-type", reply.media_type),
+        (b"content-length", str(len(reply.body)).encode()),
+        (b"x-request-id", request_id.encode("latin-1")),
+        *reply.headers,
     ]
-    return Starlette(routes=routes, exception_handlers={AxiomError: _problem})
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
 
 
-async def _customers(request: Request) -> tuple[list[str], bool]:
-    """The customer ids a request asks for, and whether it asked for one alone."""
-    if request.method == "GET":
-        return [_one(request.query_params.get("customer_id"))], True
-    body = await _body(request)
-    if "customer_ids" not in body:
-        return [_one(body.get("customer_id"))], True
-    many = body["customer_ids"]
-    if not isinstance(many, list) or not many or not all(isinstance(customer, str) for customer in many):
-        raise BadInputError("customer_ids must be a list of at least one text")
-    if len(many) > MAX_CUSTOMERS:
-        raise BadInputError(
-            f"{len(many)} customer_ids, at most {MAX_CUSTOMERS} in one request", hint="split them, or use `axiom score`"
-        )
-    return many, False
-
-
-async def _body(request: Request) -> dict[str, Any]:
-    raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > MAX_BODY:
-            raise BadInputError(f"the body is larger than {MAX_BODY} bytes")
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise MisuseError(f"the body is not JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise MisuseError("the body must be a JSON object")
-    return body
-
-
-def _one(customer: object) -> str:
-    if not isinstance(customer, str) or not customer:
-        raise BadInputError("customer_id is missing or not text", hint='send {"customer_id": "C000001"}')
-    return customer
-
-
-def _rows(scores: pa.Table, columns: Sequence[str]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = scores.select(list(columns)).to_pylist()
-    return found
-
-
-def _json(body: object, status: int = 200, media_type: str = "application/json") -> Response:
-    return Response(orjson.dumps(body), status_code=status, media_type=media_type)
-
-
-async def _problem(_request: Request, error: Exception) -> Response:
+def problem(error: AxiomError) -> Reply:
     """An error as a problem document (RFC 9457)."""
-    if not isinstance(error, AxiomError):  # pragma: no cover - registered for AxiomError alone
-        raise error
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    if isinstance(error, TooManyError):
+        headers = ((b"retry-after", str(max(1, -int(-error.retry_after // 1))).encode()),)
+    elif error.http_status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers = ((b"retry-after", b"5"),)
+    elif error.http_status == HTTPStatus.UNAUTHORIZED:
+        headers = ((b"www-authenticate", b"Bearer"),)
     body = {
         "type": f"/problems/{error.problem_type}",
         "title": error.problem_type.replace("-", " "),
         "status": error.http_status,
-        "detail": str(error),
+        "detail": error.message,
+        **({"hint": error.hint} if error.hint else {}),
     }
-    return _json(body, error.http_status, "application/problem+json")
+    return Reply(orjson.dumps(body), error.http_status, PROBLEM, headers)
+
+
+def _problem_of(status: HTTPStatus, detail: str = "", headers: tuple[tuple[bytes, bytes], ...] = ()) -> Reply:
+    title = status.phrase.lower()
+    body = {
+        "type": f"/problems/{title.replace(' ', '-')}",
+        "title": title,
+        "status": int(status),
+        "detail": detail or status.description,
+    }
+    return Reply(orjson.dumps(body), int(status), PROBLEM, headers)
+
+
+def create_app(service: Service, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
+    """The application over one service; `openapi.document()` describes its routes."""
+    answers = _Answers(service)
+
+    def route(path: str, name: str, handlers: dict[str, Handler], scope: str | None = None) -> Route:
+        return Route(path, Door(service, name, handlers, scope))
+
+    routes: Sequence[Route] = (
+        route("/churn", "churn", answers.predict("churn"), "predict"),
+        route("/clv", "clv", answers.predict("clv"), "predict"),
+        route("/explain/{customer_id:path}", "explain", {"GET": answers.explain}, "explain"),
+        route("/history/{customer_id:path}", "history", {"GET": answers.history}, "predict"),
+        route("/may/cache", "may", {"GET": answers.may}, "cache"),
+        route("/health", "health", {"GET": answers.health}),
+        route("/metrics", "metrics", {"GET": answers.metrics}),
+        route("/openapi.json", "openapi", {"GET": answers.openapi}),
+        route("/docs", "docs", {"GET": answers.docs}),
+    )
+    return Starlette(routes=routes, exception_handlers={HTTPException: _unrouted}, lifespan=lifespan)
+
+
+class _Answers:
+    """What the routes do."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def predict(self, kind: Kind) -> dict[str, Handler]:
+        async def post(call: Call) -> Reply:
+            return Reply(orjson.dumps(await self._service.predict(kind, parse_body(await call.body()), call)))
+
+        async def get(call: Call) -> Reply:
+            return Reply(orjson.dumps(await self._service.predict(kind, _from_query(call), call)))
+
+        return {"POST": post, "GET": get}
+
+    async def explain(self, call: Call) -> Reply:
+        return Reply(orjson.dumps(await self._service.explain(_customer(call), call)))
+
+    async def history(self, call: Call) -> Reply:
+        return Reply(orjson.dumps(await self._service.history(_customer(call), call.query())))
+
+    async def may(self, _call: Call) -> Reply:
+        """Says only that the key was good enough."""
+        return Reply(b'{"allowed":true}')
+
+    async def health(self, _call: Call) -> Reply:
+        found = self._service.health()
+        status = HTTPStatus.SERVICE_UNAVAILABLE if found["status"] == "unavailable" else HTTPStatus.OK
+        return Reply(orjson.dumps(found), int(status))
+
+    async def metrics(self, _call: Call) -> Reply:
+        return Reply(self._service.metrics.render(), media_type=b"text/plain; version=0.0.4; charset=utf-8")
+
+    async def openapi(self, _call: Call) -> Reply:
+        return Reply(orjson.dumps(document()))
+
+    async def docs(self, _call: Call) -> Reply:
+        return Reply(page().encode(), media_type=b"text/html; charset=utf-8")
+
+
+def _customer(call: Call) -> str:
+    return checked_id(call.scope["path_params"]["customer_id"])
+
+
+def _from_query(call: Call) -> Asked:
+    query = call.query()
+    unknown = [name for name in query if name != "customer_id"]
+    if unknown:
+        raise BadInputError(
+            f"unknown query parameter {unknown[0][:100]!r}", hint="GET takes customer_id alone; POST takes the rest"
+        )
+    return one_customer(query.get("customer_id"))
+
+
+async def _unrouted(request: Any, error: Exception) -> Any:
+    """Paths that do not exist, as a problem document like every other error."""
+    from starlette.responses import Response
+
+    if not isinstance(error, HTTPException):  # pragma: no cover - registered for HTTPException alone
+        raise error
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        reply = problem(NotFoundError(f"there is nothing at {request.url.path}", hint="see /api/predict/docs"))
+    else:
+        reply = _problem_of(HTTPStatus(error.status_code), str(error.detail))
+    return Response(reply.body, reply.status, media_type=reply.media_type.decode())

@@ -1,0 +1,83 @@
+"""The `platform` deployment: it asks the `predict` application for predictions and works on the workspace itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ray import serve
+
+from axiom.errors import MisuseError, UnavailableError
+from axiom.settings import load_settings
+from axiom.telemetry import configure_logging
+
+if TYPE_CHECKING:
+    from ray.serve import Application
+    from starlette.applications import Starlette
+
+    from axiom.serve.asked_inside import Inside, Outcome
+
+
+class PlatformOptions(BaseModel):
+    """Options of the application, as they stand under `args` in `serve_config.yaml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    settings: dict[str, Any] = Field(
+        {}, description="Settings that differ from the AXIOM_* variables of the process, by name: `home`, `lake_uri`, …"
+    )
+    predict: str = Field("predict", min_length=1, description="Name of the application that predicts.")
+
+
+class Platform:
+    """One replica."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = checked(options)
+        self._settings = load_settings(**self._options.settings)
+        configure_logging(self._settings)
+        self._handle: Any = None
+
+    def __serve_build_asgi_app__(self) -> Starlette:
+        from axiom.serve.platform.http import create_app
+
+        return create_app(self._settings, self._ask)
+
+    async def _ask(self, request: Inside) -> Outcome:
+        """Let a replica of `predict` answer a request.
+
+        Raises:
+            UnavailableError: none does.
+        """
+        if self._handle is None:
+            self._handle = serve.get_app_handle(self._options.predict)
+        try:
+            answered: Outcome = await self._handle.ask.remote(request)
+        except Exception as error:
+            raise UnavailableError(
+                f"the application {self._options.predict!r} does not answer: {type(error).__name__}",
+                hint="see `serve status`",
+            ) from error
+        return answered
+
+
+def checked(options: dict[str, Any]) -> PlatformOptions:
+    """The options of the application.
+
+    Raises:
+        MisuseError: a key is unknown or a value out of range.
+    """
+    try:
+        return PlatformOptions(**options)
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise MisuseError(
+            f"the args of the platform application are wrong: {told}",
+            hint=f"they are {', '.join(PlatformOptions.model_fields)}",
+        ) from None
+
+
+def application(args: dict[str, Any]) -> Application:
+    """Builder named in `serve_config.yaml`; `args` are `PlatformOptions`."""
+    checked(args)
+    return serve.deployment(serve.ingress()(Platform)).bind(args)
