@@ -8,6 +8,7 @@ import typer
 
 from axiom import __version__
 from axiom.cli import (
+    audit_trail,
     build,
     demo,
     evaluate,
@@ -18,6 +19,7 @@ from axiom.cli import (
     lake,
     lineage,
     models,
+    online,
     rollout,
     score,
     survival,
@@ -63,10 +65,12 @@ for _room in (
     evaluate,
     explain,
     score,
+    online,
     models,
     rollout,
     lineage,
     key,
+    audit_trail,
     demo,
     synthetic,
 ):

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from axiom.cli.audit_trail import audits
 from axiom.cli.console import AsOf, JsonFlag, emit, parse_days, parse_time, table, workspace
+from axiom.cli.online import Dataset, OnlineAsOf, publish
 
 if TYPE_CHECKING:
     from axiom.pipelines.build import BuildReport, BuildRequest
@@ -24,7 +26,7 @@ FeatureFile = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the verbs of this module."""
     app.command(epilog="Example: axiom build --as-of 2011-09-10 --every 30d --back 5")(build)
-    app.command(epilog="Example: axiom audit --as-of 2011-09-10")(audit)
+    audits.command("features", epilog="Example: axiom audit features --as-of 2011-09-10")(audit)
     app.add_typer(features, name="features")
 
 
@@ -119,6 +121,12 @@ def list_features(json: JsonFlag = False) -> None:
         for manifest in found
     ]
     emit({"features": found}, as_json=json, lines=table(rows))
+
+
+@features.command("publish", epilog="Example: axiom features publish --dataset 5f1e9c0a-63b1d2… --as-of 2011-09-10")
+def publish_features(dataset: Dataset = None, as_of: OnlineAsOf = None, json: JsonFlag = False) -> None:
+    """Put the features of one cut-off into the online store, where replicas read them; as `axiom online sync`."""
+    publish(dataset, as_of, as_json=json)
 
 
 def _request(

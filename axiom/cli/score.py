@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from axiom.cli.console import AsOf, JsonFlag, emit, parse_time, plain, settings, table, workspace
+
+if TYPE_CHECKING:
+    from axiom.pipelines.score import ScoreReport
 
 TOP = (
     "select customer_id, p_churn, p_alive, expected_purchases, clv_mean, clv_p05, clv_p50, clv_p95, expected_loss "
@@ -31,19 +34,35 @@ def score(
     ] = "auto",
     gate: Annotated[bool, typer.Option(help="Refuse data that do not pass `axiom quality`.")] = True,
     publish: Annotated[bool, typer.Option(help="Replace the `scores` table of the database as well.")] = True,
+    online: Annotated[
+        bool | None,
+        typer.Option("--online/--no-online", help="Put the features into the online store. Default: as --publish."),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
-    """Score every customer: an immutable Parquet dataset and the `scores` table. Running it again adds nothing."""
+    """Score every customer: a Parquet dataset, the `scores` table, the online store. Running it again adds nothing."""
     from axiom.lake.views import query
     from axiom.pipelines.score import score as run
 
     moment = parse_time(as_of, "--as-of") if as_of else None
     with workspace() as ws:
-        report = run(ws, as_of=moment, churn=churn or None, clv=clv or None, which=which, gate=gate, publish=publish)
+        report = run(
+            ws,
+            as_of=moment,
+            churn=churn or None,
+            clv=clv or None,
+            which=which,
+            gate=gate,
+            publish=publish,
+            online=online,
+        )
         top: list[dict[str, Any]] = [] if json or report.already else plain(query(ws.lake, TOP).to_pylist())
     models = ", ".join(version for version in report.models.values() if version)
     if report.already:
-        lines = [f"score set {report.score_set} exists already: {report.rows:,} customers, nothing to do"]
+        lines = [
+            f"score set {report.score_set} exists already: {report.rows:,} customers, nothing to do",
+            *_online_lines(report),
+        ]
     else:
         lines = [
             f"{report.rows:,} customers scored as of {report.as_of:%Y-%m-%d} by {models}",
@@ -53,12 +72,18 @@ def score(
                 for name, value in report.totals.items()
                 if value is not None
             ),
-            *(f"  warning: {warning}" for warning in report.warnings),
+            *_online_lines(report),
             "",
             "the ten with the most to lose:",
             *table(top),
         ]
     emit(report, as_json=json, lines=lines)
+
+
+def _online_lines(report: ScoreReport) -> list[str]:
+    held = report.online
+    told = [f"  online store {held.place}: {held.customers:,} vectors"] if held and not held.already else []
+    return [*told, *(f"  warning: {warning}" for warning in report.warnings)]
 
 
 def serve(

@@ -12,6 +12,7 @@ from axiom.errors import BadInputError, NotFoundError
 from axiom.lake import Dataset
 from axiom.pipelines.build import BuildRequest, build
 from axiom.pipelines.gate import pass_gate
+from axiom.pipelines.online import try_to_publish
 from axiom.pipelines.tracking import tracked
 from axiom.pipelines.train import feature_set_in
 from axiom.scoring.batch import ScorePlan, score_bucket
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from axiom.features.definitions import FeatureSet
     from axiom.lake import Manifest
+    from axiom.pipelines.online import OnlineReport
     from axiom.pipelines.workspace import Workspace
     from axiom.scoring.loading import ModelFiles
 
@@ -44,7 +46,8 @@ class ScoreReport:
         path: folder of the Parquet files, below the lake's root.
         already: whether this very score set was there before.
         totals: sums and means over the base, for a first look.
-        warnings: of the quality gate.
+        warnings: of the quality gate, and why the online store was not filled.
+        online: what the online store holds now; None where it was not asked for, or could not be reached.
     """
 
     score_set: str
@@ -56,6 +59,7 @@ class ScoreReport:
     already: bool
     totals: dict[str, float | None]
     warnings: tuple[str, ...] = ()
+    online: OnlineReport | None = None
 
 
 def score(
@@ -67,6 +71,7 @@ def score(
     which: str = "auto",
     gate: bool = True,
     publish: bool = True,
+    online: bool | None = None,
 ) -> ScoreReport:
     """Score every customer at one cut-off. Running it again adds nothing; a killed run goes on where it stopped.
 
@@ -78,6 +83,8 @@ def score(
         which: version of both: a number, a stage, `latest`, or `auto`: the champion, else the latest.
         gate: whether the data have to pass the quality gate first.
         publish: whether the `scores` table of the database is replaced as well.
+        online: whether the features go to the online store; None: as `publish`. A store that cannot be reached is a
+            warning, for the scores are committed by then.
 
     Raises:
         NotFoundError: neither model is registered, or the version does not exist.
@@ -94,6 +101,8 @@ def score(
     manifest = existing or _run(ws, plan)
     if publish:
         _publish(ws, plan, manifest)
+    wanted = publish if online is None else online
+    held, problems = try_to_publish(ws, plan.features_id, plan.as_of) if wanted else (None, ())
     return ScoreReport(
         score_set=plan.id,
         as_of=plan.as_of,
@@ -103,7 +112,8 @@ def score(
         path=plan.writer.folder,
         already=existing is not None,
         totals=_totals(ws, manifest),
-        warnings=warnings,
+        warnings=(*warnings, *problems),
+        online=held,
     )
 
 

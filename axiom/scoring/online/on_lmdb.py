@@ -96,6 +96,12 @@ class LmdbStore:
             for customer, record in zip(customers, found, strict=True)
         ]
 
+    def ids(self, generation: str) -> Iterator[str]:
+        """Every customer of a generation."""
+        environment, records = self._environment(generation)
+        with environment.begin() as view:
+            yield from map(records.owner, view.cursor().iternext(keys=False))
+
     def count(self, generation: str) -> int:
         """How many vectors a generation holds."""
         return int(self._environment(generation)[0].stat()["entries"])

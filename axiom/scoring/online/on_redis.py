@@ -121,6 +121,18 @@ class RedisStore:
                 found[i] = None if record is None else records.unpack(customers[i], record)
         return found
 
+    def ids(self, generation: str) -> Iterator[str]:
+        """Every customer of a generation. One may come twice while the server rearranges a hash."""
+        records = self._records_of(generation)
+        for shard in _shards(generation):
+            place = -1
+            while place:
+                with self._asking():
+                    place, found = self._reader.hscan(shard, max(place, 0), count=_CHUNK // 10)
+                if not found:
+                    raise self._lost(generation)
+                yield from (records.owner(record) for field, record in found.items() if field != _MARK)
+
     def count(self, generation: str) -> int:
         """How many vectors a generation holds."""
         with self._asking(), self._reader.pipeline(transaction=False) as trip:

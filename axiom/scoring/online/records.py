@@ -87,6 +87,10 @@ class Records:
             raise self._corrupt(customer, record)
         return np.frombuffer(record, _LITTLE, self.width, _HEAD)
 
+    def owner(self, record: bytes) -> str:
+        """The id inside a record, shape and checksum unseen."""
+        return record[self._end :].decode("utf-8", "replace")
+
     def _corrupt(self, customer: bytes, record: bytes) -> CorruptError:
         expected = self._end + len(customer)
         if len(record) != expected:

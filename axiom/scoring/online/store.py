@@ -12,7 +12,7 @@ from axiom.errors import BadInputError, ConflictError, CorruptError, NotFoundErr
 from axiom.scoring.online.vectors import REPUBLISH, VectorLayout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from axiom.maths.arrays import FloatArray
     from axiom.settings import Settings
@@ -144,6 +144,14 @@ class OnlineStore(Protocol):
 
     def get_many(self, generation: str, customer_ids: Sequence[str]) -> list[FloatArray | None]:
         """`get` of many customers, in their order, in one trip."""
+        ...
+
+    def ids(self, generation: str) -> Iterator[str]:
+        """Every customer of a generation, in no particular order, read as they are asked for.
+
+        Raises:
+            GoneError: the generation is not there any more.
+        """
         ...
 
     def count(self, generation: str) -> int:
