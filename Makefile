@@ -10,7 +10,7 @@ DEMO_HOME ?= axiom-demo
 # uv from the PATH, else a private copy in .uv (no system package is touched)
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 
-.PHONY: help install lock docs demo test test-fast check lint types imports format bench bench-quick serve clean
+.PHONY: help install lock docs proto demo test test-fast check lint types imports format bench bench-quick serve clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ lock:  ## pin all dependencies anew, with hashes and without addresses
 
 docs: install  ## write docs/reference.md from the code
 	$(BIN)/python -m axiom.cli.reference > docs/reference.md
+
+proto: install  ## generate the gRPC code from the .proto file
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. --pyi_out=. axiom/serve/predict/proto/axiom_predict.proto
 
 demo: install  ## a synthetic company through every stage, to live scores
 	AXIOM_HOME=$(DEMO_HOME) $(BIN)/axiom demo
