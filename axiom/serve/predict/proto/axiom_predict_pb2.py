@@ -4,64 +4,67 @@
 # source: axiom/serve/predict/proto/axiom_predict.proto
 # Protobuf Python Version: 7.35.1
 """Generated protocol buffer code."""
-
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
-
 _runtime_version.ValidateProtobufRuntimeVersion(
-    _runtime_version.Domain.PUBLIC, 7, 35, 1, "", "axiom/serve/predict/proto/axiom_predict.proto"
+    _runtime_version.Domain.PUBLIC,
+    7,
+    35,
+    1,
+    '',
+    'axiom/serve/predict/proto/axiom_predict.proto'
 )
 # @@protoc_insertion_point(imports)
 
 _sym_db = _symbol_database.Default()
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
-    b'\n-axiom/serve/predict/proto/axiom_predict.proto\x12\x10\x61xiom.predict.v1"\x8c\x01\n\x0ePredictRequest\x12\x15\n\x0b\x63ustomer_id\x18\x01 \x01(\tH\x00\x12.\n\x08\x66\x65\x61tures\x18\x02 \x01(\x0b\x32\x1a.axiom.predict.v1.FeaturesH\x00\x12,\n\x07history\x18\x03 \x01(\x0b\x32\x19.axiom.predict.v1.HistoryH\x00\x42\x05\n\x03way"$\n\x0c\x42\x61tchRequest\x12\x14\n\x0c\x63ustomer_ids\x18\x01 \x03(\t"%\n\x0e\x45xplainRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t"\x8a\x01\n\x08\x46\x65\x61tures\x12\x36\n\x06values\x18\x01 \x03(\x0b\x32&.axiom.predict.v1.Features.ValuesEntry\x1a\x46\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.axiom.predict.v1.Value:\x02\x38\x01"1\n\x05Value\x12\x10\n\x06number\x18\x01 \x01(\x01H\x00\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x42\x06\n\x04kind"&\n\x07History\x12\x0c\n\x04json\x18\x01 \x01(\t\x12\r\n\x05\x61s_of\x18\x02 \x01(\t"1\n\x08Interval\x12\x0b\n\x03p05\x18\x01 \x01(\x01\x12\x0b\n\x03p50\x18\x02 \x01(\x01\x12\x0b\n\x03p95\x18\x03 \x01(\x01"\x83\x01\n\x05\x41\x62out\x12\x18\n\x0b\x63ustomer_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x14\n\x0chorizon_days\x18\x02 \x01(\x01\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\r\n\x05\x61s_of\x18\x05 \x01(\t\x12\x0e\n\x06\x63\x61\x63hed\x18\x06 \x01(\x08\x42\x0e\n\x0c_customer_id"\xac\x01\n\nChurnReply\x12\x0f\n\x07p_churn\x18\x01 \x01(\x01\x12\x13\n\x0bp_churn_raw\x18\x02 \x01(\x01\x12,\n\x08interval\x18\x03 \x01(\x0b\x32\x1a.axiom.predict.v1.Interval\x12\x11\n\tthreshold\x18\x04 \x01(\x01\x12\x0f\n\x07\x63ontact\x18\x05 \x01(\x08\x12&\n\x05\x61\x62out\x18\x06 \x01(\x0b\x32\x17.axiom.predict.v1.About"\xe2\x01\n\x08\x43lvReply\x12\x10\n\x03\x63lv\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12,\n\x08interval\x18\x02 \x01(\x0b\x32\x1a.axiom.predict.v1.Interval\x12\x1f\n\x12\x65xpected_purchases\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x14\n\x07p_alive\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x0c\n\x04note\x18\x05 \x01(\t\x12&\n\x05\x61\x62out\x18\x06 \x01(\x0b\x32\x17.axiom.predict.v1.AboutB\x06\n\x04_clvB\x15\n\x13_expected_purchasesB\n\n\x08_p_alive"W\n\x0f\x43hurnBatchReply\x12\x31\n\x0bpredictions\x18\x01 \x03(\x0b\x32\x1c.axiom.predict.v1.ChurnReply\x12\x11\n\tnot_found\x18\x02 \x03(\t"S\n\rClvBatchReply\x12/\n\x0bpredictions\x18\x01 \x03(\x0b\x32\x1a.axiom.predict.v1.ClvReply\x12\x11\n\tnot_found\x18\x02 \x03(\t"]\n\x0c\x43ontribution\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.axiom.predict.v1.Value\x12\x14\n\x0c\x63ontribution\x18\x03 \x01(\x01"w\n\x06Reason\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.axiom.predict.v1.Value\x12\x14\n\x0c\x63ontribution\x18\x03 \x01(\x01\x12\x0e\n\x06\x64river\x18\x04 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x05 \x01(\t"\x90\x02\n\x0c\x45xplainReply\x12+\n\x05\x63hurn\x18\x01 \x01(\x0b\x32\x1c.axiom.predict.v1.ChurnReply\x12\'\n\x03\x63lv\x18\x02 \x01(\x0b\x32\x1a.axiom.predict.v1.ClvReply\x12\x11\n\x04\x62\x61se\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\r\n\x05scale\x18\x04 \x01(\t\x12\x35\n\rcontributions\x18\x05 \x03(\x0b\x32\x1e.axiom.predict.v1.Contribution\x12)\n\x07reasons\x18\x06 \x03(\x0b\x32\x18.axiom.predict.v1.Reason\x12\x0f\n\x07\x61\x63tions\x18\x07 \x03(\t\x12\x0c\n\x04note\x18\x08 \x01(\tB\x07\n\x05_base2\x82\x03\n\x07Predict\x12G\n\x05\x43hurn\x12 .axiom.predict.v1.PredictRequest\x1a\x1c.axiom.predict.v1.ChurnReply\x12\x43\n\x03\x43lv\x12 .axiom.predict.v1.PredictRequest\x1a\x1a.axiom.predict.v1.ClvReply\x12O\n\nChurnBatch\x12\x1e.axiom.predict.v1.BatchRequest\x1a!.axiom.predict.v1.ChurnBatchReply\x12K\n\x08\x43lvBatch\x12\x1e.axiom.predict.v1.BatchRequest\x1a\x1f.axiom.predict.v1.ClvBatchReply\x12K\n\x07\x45xplain\x12 .axiom.predict.v1.ExplainRequest\x1a\x1e.axiom.predict.v1.ExplainReplyb\x06proto3'
-)
+
+
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-axiom/serve/predict/proto/axiom_predict.proto\x12\x10\x61xiom.predict.v1\"\x8c\x01\n\x0ePredictRequest\x12\x15\n\x0b\x63ustomer_id\x18\x01 \x01(\tH\x00\x12.\n\x08\x66\x65\x61tures\x18\x02 \x01(\x0b\x32\x1a.axiom.predict.v1.FeaturesH\x00\x12,\n\x07history\x18\x03 \x01(\x0b\x32\x19.axiom.predict.v1.HistoryH\x00\x42\x05\n\x03way\"$\n\x0c\x42\x61tchRequest\x12\x14\n\x0c\x63ustomer_ids\x18\x01 \x03(\t\"%\n\x0e\x45xplainRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\"\x8a\x01\n\x08\x46\x65\x61tures\x12\x36\n\x06values\x18\x01 \x03(\x0b\x32&.axiom.predict.v1.Features.ValuesEntry\x1a\x46\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.axiom.predict.v1.Value:\x02\x38\x01\"1\n\x05Value\x12\x10\n\x06number\x18\x01 \x01(\x01H\x00\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x42\x06\n\x04kind\"&\n\x07History\x12\x0c\n\x04json\x18\x01 \x01(\t\x12\r\n\x05\x61s_of\x18\x02 \x01(\t\"1\n\x08Interval\x12\x0b\n\x03p05\x18\x01 \x01(\x01\x12\x0b\n\x03p50\x18\x02 \x01(\x01\x12\x0b\n\x03p95\x18\x03 \x01(\x01\"\x83\x01\n\x05\x41\x62out\x12\x18\n\x0b\x63ustomer_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x14\n\x0chorizon_days\x18\x02 \x01(\x01\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\r\n\x05\x61s_of\x18\x05 \x01(\t\x12\x0e\n\x06\x63\x61\x63hed\x18\x06 \x01(\x08\x42\x0e\n\x0c_customer_id\"\xac\x01\n\nChurnReply\x12\x0f\n\x07p_churn\x18\x01 \x01(\x01\x12\x13\n\x0bp_churn_raw\x18\x02 \x01(\x01\x12,\n\x08interval\x18\x03 \x01(\x0b\x32\x1a.axiom.predict.v1.Interval\x12\x11\n\tthreshold\x18\x04 \x01(\x01\x12\x0f\n\x07\x63ontact\x18\x05 \x01(\x08\x12&\n\x05\x61\x62out\x18\x06 \x01(\x0b\x32\x17.axiom.predict.v1.About\"\xe2\x01\n\x08\x43lvReply\x12\x10\n\x03\x63lv\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12,\n\x08interval\x18\x02 \x01(\x0b\x32\x1a.axiom.predict.v1.Interval\x12\x1f\n\x12\x65xpected_purchases\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x14\n\x07p_alive\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x0c\n\x04note\x18\x05 \x01(\t\x12&\n\x05\x61\x62out\x18\x06 \x01(\x0b\x32\x17.axiom.predict.v1.AboutB\x06\n\x04_clvB\x15\n\x13_expected_purchasesB\n\n\x08_p_alive\"W\n\x0f\x43hurnBatchReply\x12\x31\n\x0bpredictions\x18\x01 \x03(\x0b\x32\x1c.axiom.predict.v1.ChurnReply\x12\x11\n\tnot_found\x18\x02 \x03(\t\"S\n\rClvBatchReply\x12/\n\x0bpredictions\x18\x01 \x03(\x0b\x32\x1a.axiom.predict.v1.ClvReply\x12\x11\n\tnot_found\x18\x02 \x03(\t\"]\n\x0c\x43ontribution\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.axiom.predict.v1.Value\x12\x14\n\x0c\x63ontribution\x18\x03 \x01(\x01\"w\n\x06Reason\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.axiom.predict.v1.Value\x12\x14\n\x0c\x63ontribution\x18\x03 \x01(\x01\x12\x0e\n\x06\x64river\x18\x04 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x05 \x01(\t\"\x90\x02\n\x0c\x45xplainReply\x12+\n\x05\x63hurn\x18\x01 \x01(\x0b\x32\x1c.axiom.predict.v1.ChurnReply\x12\'\n\x03\x63lv\x18\x02 \x01(\x0b\x32\x1a.axiom.predict.v1.ClvReply\x12\x11\n\x04\x62\x61se\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\r\n\x05scale\x18\x04 \x01(\t\x12\x35\n\rcontributions\x18\x05 \x03(\x0b\x32\x1e.axiom.predict.v1.Contribution\x12)\n\x07reasons\x18\x06 \x03(\x0b\x32\x18.axiom.predict.v1.Reason\x12\x0f\n\x07\x61\x63tions\x18\x07 \x03(\t\x12\x0c\n\x04note\x18\x08 \x01(\tB\x07\n\x05_base2\x82\x03\n\x07Predict\x12G\n\x05\x43hurn\x12 .axiom.predict.v1.PredictRequest\x1a\x1c.axiom.predict.v1.ChurnReply\x12\x43\n\x03\x43lv\x12 .axiom.predict.v1.PredictRequest\x1a\x1a.axiom.predict.v1.ClvReply\x12O\n\nChurnBatch\x12\x1e.axiom.predict.v1.BatchRequest\x1a!.axiom.predict.v1.ChurnBatchReply\x12K\n\x08\x43lvBatch\x12\x1e.axiom.predict.v1.BatchRequest\x1a\x1f.axiom.predict.v1.ClvBatchReply\x12K\n\x07\x45xplain\x12 .axiom.predict.v1.ExplainRequest\x1a\x1e.axiom.predict.v1.ExplainReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "axiom.serve.predict.proto.axiom_predict_pb2", _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'axiom.serve.predict.proto.axiom_predict_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-    DESCRIPTOR._loaded_options = None
-    _globals["_FEATURES_VALUESENTRY"]._loaded_options = None
-    _globals["_FEATURES_VALUESENTRY"]._serialized_options = b"8\001"
-    _globals["_PREDICTREQUEST"]._serialized_start = 68
-    _globals["_PREDICTREQUEST"]._serialized_end = 208
-    _globals["_BATCHREQUEST"]._serialized_start = 210
-    _globals["_BATCHREQUEST"]._serialized_end = 246
-    _globals["_EXPLAINREQUEST"]._serialized_start = 248
-    _globals["_EXPLAINREQUEST"]._serialized_end = 285
-    _globals["_FEATURES"]._serialized_start = 288
-    _globals["_FEATURES"]._serialized_end = 426
-    _globals["_FEATURES_VALUESENTRY"]._serialized_start = 356
-    _globals["_FEATURES_VALUESENTRY"]._serialized_end = 426
-    _globals["_VALUE"]._serialized_start = 428
-    _globals["_VALUE"]._serialized_end = 477
-    _globals["_HISTORY"]._serialized_start = 479
-    _globals["_HISTORY"]._serialized_end = 517
-    _globals["_INTERVAL"]._serialized_start = 519
-    _globals["_INTERVAL"]._serialized_end = 568
-    _globals["_ABOUT"]._serialized_start = 571
-    _globals["_ABOUT"]._serialized_end = 702
-    _globals["_CHURNREPLY"]._serialized_start = 705
-    _globals["_CHURNREPLY"]._serialized_end = 877
-    _globals["_CLVREPLY"]._serialized_start = 880
-    _globals["_CLVREPLY"]._serialized_end = 1106
-    _globals["_CHURNBATCHREPLY"]._serialized_start = 1108
-    _globals["_CHURNBATCHREPLY"]._serialized_end = 1195
-    _globals["_CLVBATCHREPLY"]._serialized_start = 1197
-    _globals["_CLVBATCHREPLY"]._serialized_end = 1280
-    _globals["_CONTRIBUTION"]._serialized_start = 1282
-    _globals["_CONTRIBUTION"]._serialized_end = 1375
-    _globals["_REASON"]._serialized_start = 1377
-    _globals["_REASON"]._serialized_end = 1496
-    _globals["_EXPLAINREPLY"]._serialized_start = 1499
-    _globals["_EXPLAINREPLY"]._serialized_end = 1771
-    _globals["_PREDICT"]._serialized_start = 1774
-    _globals["_PREDICT"]._serialized_end = 2160
+  DESCRIPTOR._loaded_options = None
+  _globals['_FEATURES_VALUESENTRY']._loaded_options = None
+  _globals['_FEATURES_VALUESENTRY']._serialized_options = b'8\001'
+  _globals['_PREDICTREQUEST']._serialized_start=68
+  _globals['_PREDICTREQUEST']._serialized_end=208
+  _globals['_BATCHREQUEST']._serialized_start=210
+  _globals['_BATCHREQUEST']._serialized_end=246
+  _globals['_EXPLAINREQUEST']._serialized_start=248
+  _globals['_EXPLAINREQUEST']._serialized_end=285
+  _globals['_FEATURES']._serialized_start=288
+  _globals['_FEATURES']._serialized_end=426
+  _globals['_FEATURES_VALUESENTRY']._serialized_start=356
+  _globals['_FEATURES_VALUESENTRY']._serialized_end=426
+  _globals['_VALUE']._serialized_start=428
+  _globals['_VALUE']._serialized_end=477
+  _globals['_HISTORY']._serialized_start=479
+  _globals['_HISTORY']._serialized_end=517
+  _globals['_INTERVAL']._serialized_start=519
+  _globals['_INTERVAL']._serialized_end=568
+  _globals['_ABOUT']._serialized_start=571
+  _globals['_ABOUT']._serialized_end=702
+  _globals['_CHURNREPLY']._serialized_start=705
+  _globals['_CHURNREPLY']._serialized_end=877
+  _globals['_CLVREPLY']._serialized_start=880
+  _globals['_CLVREPLY']._serialized_end=1106
+  _globals['_CHURNBATCHREPLY']._serialized_start=1108
+  _globals['_CHURNBATCHREPLY']._serialized_end=1195
+  _globals['_CLVBATCHREPLY']._serialized_start=1197
+  _globals['_CLVBATCHREPLY']._serialized_end=1280
+  _globals['_CONTRIBUTION']._serialized_start=1282
+  _globals['_CONTRIBUTION']._serialized_end=1375
+  _globals['_REASON']._serialized_start=1377
+  _globals['_REASON']._serialized_end=1496
+  _globals['_EXPLAINREPLY']._serialized_start=1499
+  _globals['_EXPLAINREPLY']._serialized_end=1771
+  _globals['_PREDICT']._serialized_start=1774
+  _globals['_PREDICT']._serialized_end=2160
 # @@protoc_insertion_point(module_scope)

@@ -14,12 +14,7 @@ class PredictRequest(_message.Message):
     customer_id: str
     features: Features
     history: History
-    def __init__(
-        self,
-        customer_id: _Optional[str] = ...,
-        features: _Optional[_Union[Features, _Mapping]] = ...,
-        history: _Optional[_Union[History, _Mapping]] = ...,
-    ) -> None: ...
+    def __init__(self, customer_id: _Optional[str] = ..., features: _Optional[_Union[Features, _Mapping]] = ..., history: _Optional[_Union[History, _Mapping]] = ...) -> None: ...
 
 class BatchRequest(_message.Message):
     __slots__ = ("customer_ids",)
@@ -42,7 +37,6 @@ class Features(_message.Message):
         key: str
         value: Value
         def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Value, _Mapping]] = ...) -> None: ...
-
     VALUES_FIELD_NUMBER: _ClassVar[int]
     values: _containers.MessageMap[str, Value]
     def __init__(self, values: _Optional[_Mapping[str, Value]] = ...) -> None: ...
@@ -71,9 +65,7 @@ class Interval(_message.Message):
     p05: float
     p50: float
     p95: float
-    def __init__(
-        self, p05: _Optional[float] = ..., p50: _Optional[float] = ..., p95: _Optional[float] = ...
-    ) -> None: ...
+    def __init__(self, p05: _Optional[float] = ..., p50: _Optional[float] = ..., p95: _Optional[float] = ...) -> None: ...
 
 class About(_message.Message):
     __slots__ = ("customer_id", "horizon_days", "model", "role", "as_of", "cached")
@@ -89,15 +81,7 @@ class About(_message.Message):
     role: str
     as_of: str
     cached: bool
-    def __init__(
-        self,
-        customer_id: _Optional[str] = ...,
-        horizon_days: _Optional[float] = ...,
-        model: _Optional[str] = ...,
-        role: _Optional[str] = ...,
-        as_of: _Optional[str] = ...,
-        cached: _Optional[bool] = ...,
-    ) -> None: ...
+    def __init__(self, customer_id: _Optional[str] = ..., horizon_days: _Optional[float] = ..., model: _Optional[str] = ..., role: _Optional[str] = ..., as_of: _Optional[str] = ..., cached: _Optional[bool] = ...) -> None: ...
 
 class ChurnReply(_message.Message):
     __slots__ = ("p_churn", "p_churn_raw", "interval", "threshold", "contact", "about")
@@ -113,15 +97,7 @@ class ChurnReply(_message.Message):
     threshold: float
     contact: bool
     about: About
-    def __init__(
-        self,
-        p_churn: _Optional[float] = ...,
-        p_churn_raw: _Optional[float] = ...,
-        interval: _Optional[_Union[Interval, _Mapping]] = ...,
-        threshold: _Optional[float] = ...,
-        contact: _Optional[bool] = ...,
-        about: _Optional[_Union[About, _Mapping]] = ...,
-    ) -> None: ...
+    def __init__(self, p_churn: _Optional[float] = ..., p_churn_raw: _Optional[float] = ..., interval: _Optional[_Union[Interval, _Mapping]] = ..., threshold: _Optional[float] = ..., contact: _Optional[bool] = ..., about: _Optional[_Union[About, _Mapping]] = ...) -> None: ...
 
 class ClvReply(_message.Message):
     __slots__ = ("clv", "interval", "expected_purchases", "p_alive", "note", "about")
@@ -137,15 +113,7 @@ class ClvReply(_message.Message):
     p_alive: float
     note: str
     about: About
-    def __init__(
-        self,
-        clv: _Optional[float] = ...,
-        interval: _Optional[_Union[Interval, _Mapping]] = ...,
-        expected_purchases: _Optional[float] = ...,
-        p_alive: _Optional[float] = ...,
-        note: _Optional[str] = ...,
-        about: _Optional[_Union[About, _Mapping]] = ...,
-    ) -> None: ...
+    def __init__(self, clv: _Optional[float] = ..., interval: _Optional[_Union[Interval, _Mapping]] = ..., expected_purchases: _Optional[float] = ..., p_alive: _Optional[float] = ..., note: _Optional[str] = ..., about: _Optional[_Union[About, _Mapping]] = ...) -> None: ...
 
 class ChurnBatchReply(_message.Message):
     __slots__ = ("predictions", "not_found")
@@ -153,11 +121,7 @@ class ChurnBatchReply(_message.Message):
     NOT_FOUND_FIELD_NUMBER: _ClassVar[int]
     predictions: _containers.RepeatedCompositeFieldContainer[ChurnReply]
     not_found: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(
-        self,
-        predictions: _Optional[_Iterable[_Union[ChurnReply, _Mapping]]] = ...,
-        not_found: _Optional[_Iterable[str]] = ...,
-    ) -> None: ...
+    def __init__(self, predictions: _Optional[_Iterable[_Union[ChurnReply, _Mapping]]] = ..., not_found: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ClvBatchReply(_message.Message):
     __slots__ = ("predictions", "not_found")
@@ -165,11 +129,7 @@ class ClvBatchReply(_message.Message):
     NOT_FOUND_FIELD_NUMBER: _ClassVar[int]
     predictions: _containers.RepeatedCompositeFieldContainer[ClvReply]
     not_found: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(
-        self,
-        predictions: _Optional[_Iterable[_Union[ClvReply, _Mapping]]] = ...,
-        not_found: _Optional[_Iterable[str]] = ...,
-    ) -> None: ...
+    def __init__(self, predictions: _Optional[_Iterable[_Union[ClvReply, _Mapping]]] = ..., not_found: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Contribution(_message.Message):
     __slots__ = ("feature", "value", "contribution")
@@ -179,12 +139,7 @@ class Contribution(_message.Message):
     feature: str
     value: Value
     contribution: float
-    def __init__(
-        self,
-        feature: _Optional[str] = ...,
-        value: _Optional[_Union[Value, _Mapping]] = ...,
-        contribution: _Optional[float] = ...,
-    ) -> None: ...
+    def __init__(self, feature: _Optional[str] = ..., value: _Optional[_Union[Value, _Mapping]] = ..., contribution: _Optional[float] = ...) -> None: ...
 
 class Reason(_message.Message):
     __slots__ = ("feature", "value", "contribution", "driver", "action")
@@ -198,14 +153,7 @@ class Reason(_message.Message):
     contribution: float
     driver: str
     action: str
-    def __init__(
-        self,
-        feature: _Optional[str] = ...,
-        value: _Optional[_Union[Value, _Mapping]] = ...,
-        contribution: _Optional[float] = ...,
-        driver: _Optional[str] = ...,
-        action: _Optional[str] = ...,
-    ) -> None: ...
+    def __init__(self, feature: _Optional[str] = ..., value: _Optional[_Union[Value, _Mapping]] = ..., contribution: _Optional[float] = ..., driver: _Optional[str] = ..., action: _Optional[str] = ...) -> None: ...
 
 class ExplainReply(_message.Message):
     __slots__ = ("churn", "clv", "base", "scale", "contributions", "reasons", "actions", "note")
@@ -225,14 +173,4 @@ class ExplainReply(_message.Message):
     reasons: _containers.RepeatedCompositeFieldContainer[Reason]
     actions: _containers.RepeatedScalarFieldContainer[str]
     note: str
-    def __init__(
-        self,
-        churn: _Optional[_Union[ChurnReply, _Mapping]] = ...,
-        clv: _Optional[_Union[ClvReply, _Mapping]] = ...,
-        base: _Optional[float] = ...,
-        scale: _Optional[str] = ...,
-        contributions: _Optional[_Iterable[_Union[Contribution, _Mapping]]] = ...,
-        reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ...,
-        actions: _Optional[_Iterable[str]] = ...,
-        note: _Optional[str] = ...,
-    ) -> None: ...
+    def __init__(self, churn: _Optional[_Union[ChurnReply, _Mapping]] = ..., clv: _Optional[_Union[ClvReply, _Mapping]] = ..., base: _Optional[float] = ..., scale: _Optional[str] = ..., contributions: _Optional[_Iterable[_Union[Contribution, _Mapping]]] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., actions: _Optional[_Iterable[str]] = ..., note: _Optional[str] = ...) -> None: ...
