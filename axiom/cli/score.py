@@ -1,4 +1,4 @@
-"""Verbs that use models: score, serve."""
+"""The verb that uses models: score."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from axiom.cli.console import AsOf, JsonFlag, emit, parse_time, plain, settings, table, workspace
+from axiom.cli.console import AsOf, JsonFlag, emit, parse_time, plain, table, workspace
 
 if TYPE_CHECKING:
     from axiom.pipelines.score import ScoreReport
@@ -20,9 +20,6 @@ TOP = (
 def register(app: typer.Typer) -> None:
     """Add the verbs of this module."""
     app.command(epilog="Example: axiom score --as-of 2011-12-09")(score)
-    app.command(epilog="Example: axiom serve --port 8000, then curl 'localhost:8000/api/predict/churn?customer_id=C1'")(
-        serve
-    )
 
 
 def score(
@@ -84,13 +81,3 @@ def _online_lines(report: ScoreReport) -> list[str]:
     held = report.online
     told = [f"  online store {held.place}: {held.customers:,} vectors"] if held and not held.already else []
     return [*told, *(f"  warning: {warning}" for warning in report.warnings)]
-
-
-def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
-) -> None:
-    """Answer /api/predict/churn and /api/predict/clv over HTTP from the newest score set, until interrupted."""
-    from axiom.serve.local import run_until_interrupted
-
-    run_until_interrupted(settings(), host=host, port=port)

@@ -1,0 +1,99 @@
+"""The way in: which proxy Ray Serve starts, on which ports, and whether they are free."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from axiom.errors import ConflictError, MisuseError
+from axiom.serve.config_rules import FAST_INGRESS, slow_ingress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from axiom.serve.config import ServeConfig
+
+# HAProxy publishes statistics and metrics of its own; another Ray on this machine may hold the usual ports.
+_ASIDE = {"RAY_SERVE_HAPROXY_STATS_PORT": 8404, "RAY_SERVE_HAPROXY_METRICS_PORT": 9101}
+# Ray keeps these in one fixed folder, where two clusters of one machine overwrite each other's.
+_FILES = {
+    "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "haproxy.cfg",
+    "RAY_SERVE_HAPROXY_SOCKET_PATH": "admin.sock",
+    "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": "metrics.sock",
+    "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": "",
+    "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": "server-state",
+}
+
+
+def prefer_fast_ingress() -> None:
+    """Choose the HAProxy ingress and throughput mode for a Ray that this process is going to start.
+
+    What the environment says already stays.
+    """
+    for name, value in FAST_INGRESS.items():
+        os.environ.setdefault(name, value)
+    for name, port in _ASIDE.items():
+        os.environ.setdefault(name, str(port if is_free("", port) else some_free_port()))
+    for name, file in _FILES.items():
+        os.environ.setdefault(name, str(_folder() / file))
+
+
+def forget_ingress_files() -> None:
+    """Delete what the proxy of this process has left behind."""
+    shutil.rmtree(_folder(), ignore_errors=True)
+
+
+def _folder() -> Path:
+    return Path(tempfile.gettempdir()) / f"axiom-haproxy-{os.getpid()}"  # short: it holds Unix sockets
+
+
+def refuse_slow_ingress(environment: Mapping[str, str] = os.environ) -> None:
+    """Refuse to start with variables that choose the slow proxy.
+
+    Raises:
+        MisuseError: names the variable.
+    """
+    for problem in slow_ingress(environment):
+        raise MisuseError(f"{problem.where} {problem.what}", hint=problem.hint)
+
+
+def refuse_busy_ports(config: ServeConfig) -> None:
+    """Refuse ports that somebody listens on, before anything is started.
+
+    Raises:
+        ConflictError: names the port.
+    """
+    for kind, port in (("HTTP", config.port), ("gRPC", config.grpc_port)):
+        if port is not None and not is_free(config.host, port):
+            raise ConflictError(
+                f"port {port} for {kind} is in use",
+                hint=f"stop what listens there, or choose another with --{'port' if kind == 'HTTP' else 'grpc-port'}",
+            )
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a server could listen on `port`; HAProxy takes it on all interfaces, so `host` alone is not enough."""
+    return all(_can_bind(address, port) for address in {"", host})
+
+
+def _can_bind(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with closing(socket.socket(family)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def some_free_port() -> int:
+    """A port that nobody listens on now."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
