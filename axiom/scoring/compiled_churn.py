@@ -81,8 +81,9 @@ class BoundChurn:
             MisuseError: the model has no exact Shapley values; `CompiledChurn.explainable` says so beforehand.
             BadInputError: a vector of another length.
         """
+        z = self._encode(self._binding.row(vector))
         shapley, scale = self._shapley
-        base, phi = shapley(self._encode(self._binding.row(vector)))
+        base, phi = shapley(z)
         values, names = self._binding.values(vector), self._binding.names
         order = [j for j in np.argsort(-np.abs(phi), kind="stable").tolist() if phi[j] != 0.0]
         added = phi.tolist()

@@ -40,8 +40,8 @@ class HistoryReader:
     Args:
         feature_set: the definitions, as `CompiledChurn.definitions`.
         layout: of the vectors; `posted_layout` of the models that will score them.
-        schema: entity -> column -> Arrow type as text, of the lake (`pipelines.build.schema_of`); default: what the
-            definitions ask for. `sql` features need it.
+        schema: entity -> column -> Arrow type as text, of the lake (`pipelines.build.schema_of`); without one,
+            what the definitions ask for. `sql` features need it.
         returns: whether amounts may be negative, as in the ingest: `net` or `refuse`.
 
     Raises:
@@ -63,13 +63,13 @@ class HistoryReader:
                 f"{feature_set.version!r}"
             )
         self._layout = layout.layout
-        held = schema_for(feature_set, layout) if schema is None else schema
+        held = schema or schema_for(feature_set, layout)
         self._plan = compile_plan(feature_set, held)
         made = {"x", "t_x", "T", "mean_spend", "lifecycle", *(column.name for column in self._plan.columns)}
         lacking = [name for name in layout.layout.names if name not in made]
         if lacking:
             raise BadInputError(f"the feature set {feature_set.name} does not make {', '.join(lacking[:5])}")
-        amounts = schema is not None or "amount" in needed_columns(feature_set).get("transactions", ())
+        amounts = bool(schema) or "amount" in needed_columns(feature_set).get("transactions", ())
         self._entities = {
             entity: PostedEntity(
                 ENTITIES[entity],

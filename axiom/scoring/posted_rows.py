@@ -163,11 +163,7 @@ def _number(where: str, value: Any) -> float:
 
 def _time(where: str, value: Any) -> int:
     try:
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value)
-        elif not isinstance(value, datetime):
-            value = datetime.combine(value, time()) if isinstance(value, date) else None
-        moment = value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
+        moment = _moment(value)
         found = None if moment is None else microseconds(moment)
     except (ValueError, OverflowError):
         found = None
@@ -176,6 +172,17 @@ def _time(where: str, value: Any) -> int:
     if found < DAWN:
         raise BadInputError(f"{where} is before 1900: {_shown(value)}")
     return found
+
+
+def _moment(value: Any) -> datetime | None:
+    """A time in UTC; None where it is of a kind that says no time."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    elif isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time())
+    if not isinstance(value, datetime):
+        return None
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def _narrow(where: str, values: list[Any], kind: str) -> pa.Array:
