@@ -1,4 +1,4 @@
-"""Read-only DuckDB over the lake: silver tables, quarantine and the newest features, labels and scores as views."""
+"""Read-only DuckDB over the lake: silver, quarantine, the newest gold and scores, and the log of predictions."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from axiom.lake.lake import Lake
 
 NEWEST = ("features", "labels", "scores")
+LOG = "inference"
 
 
 def connect(lake: Lake, *, threads: int | None = None) -> Any:
     """Open an in-memory DuckDB with one view per table of the lake.
 
     Views: `transactions`, `events`, `customers` (silver), `quarantine` (refused rows with their reason), `features`,
-    `labels`, `scores` (the newest committed dataset of each). A view exists only where there is data.
+    `labels`, `scores` (the newest committed dataset of each), `inference` (the log of online predictions). A view
+    exists only where there is data.
 
     The connection can read nothing else: once the views stand, the file system and the network are closed to it.
     """
@@ -71,6 +73,7 @@ def _files(lake: Lake) -> dict[str, list[str]]:
     for kind in NEWEST:
         versions = lake.datasets(kind)
         found[kind] = [file.path for file in versions[-1].files] if versions else []
+    found[LOG] = lake.storage.files(LOG, ".parquet")
     return {name: paths for name, paths in found.items() if paths}
 
 

@@ -29,6 +29,17 @@ def test_the_newest_dataset_of_gold_is_a_table(lake: Lake) -> None:
     assert query(lake, "select p_churn from scores").to_pydict() == {"p_churn": [2.0]}
 
 
+def test_the_log_of_predictions_is_one_table_over_all_days(lake: Lake) -> None:
+    for day in ("2026-01-01", "2026-01-02"):
+        lake.storage.write_parquet(
+            f"inference/date={day}/r-1.parquet", pa.table({"customer_id": [day], "value": [0.5]})
+        )
+
+    found = query(lake, "select customer_id from inference order by customer_id")
+
+    assert found["customer_id"].to_pylist() == ["2026-01-01", "2026-01-02"]
+
+
 def test_refused_rows_of_every_batch_are_a_table(lake: Lake) -> None:
     for name in ("b1", "b2"):
         writer = lake.writer("quarantine/transactions", name)
