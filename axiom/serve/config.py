@@ -120,8 +120,8 @@ def _scale(deployment: dict[str, Any], replicas: int | None, least: int | None, 
 
 def _autoscaling() -> dict[str, Any]:
     return {
-        "look_back_period_s": 10,
-        "upscale_delay_s": 10,
+        "look_back_period_s": 15,
+        "upscale_delay_s": 15,
         "downscale_delay_s": 300,
         "policy": {"policy_function": "axiom.serve.predict.autoscaling:policy"},
     }

@@ -32,6 +32,7 @@ class Ours(NamedTuple):
 
 APPLICATIONS: Mapping[str, Ours] = {
     "axiom.serve.predict:application": Ours(("Predict",), "axiom.serve.predict.options:PredictOptions"),
+    "axiom.serve.platform:application": Ours(("Platform",), "axiom.serve.platform.options:PlatformOptions"),
 }
 """What `import_path` may name among the modules of Axiom."""
 
@@ -216,12 +217,14 @@ def _autoscaling(told: Mapping[str, Any], where: str) -> Iterator[Problem]:
         )
     window = _number(told, "look_back_period_s")
     up, down = _number(told, "upscale_delay_s"), _number(told, "downscale_delay_s")
+    if window <= _number(told, "metrics_interval_s"):
+        yield Problem(f"{where}.look_back_period_s", f"{window:g} s is a single measurement of Ray's", "set it to 15")
     if up < window:
         yield Problem(
             f"{where}.upscale_delay_s",
             f"{up:g} s is shorter than look_back_period_s ({window:g} s): the average still shows the load from before "
             "the last change, and the number of replicas overshoots",
-            "shorten the window to 5 or 10 s, or wait longer",
+            "wait at least as long as the window",
         )
     if down < max(window, LEAST_DOWNSCALE_S):
         yield Problem(

@@ -37,6 +37,8 @@ def prefer_fast_ingress() -> None:
     """
     for name, value in FAST_INGRESS.items():
         os.environ.setdefault(name, value)
+    # A replica that leaves waits so long for outer load balancers to notice; here HAProxy is told at once, and retries.
+    os.environ.setdefault("RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", "3")
     for name, port in _ASIDE.items():
         os.environ.setdefault(name, str(port if is_free("", port) else some_free_port()))
     for name, file in _FILES.items():

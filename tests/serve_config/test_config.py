@@ -138,6 +138,7 @@ def test_a_wrong_value_is_refused_where_it_stands(
         (put(*SCALED, "target_ongoing_requests", 2), "target_ongoing_requests", "never scales"),
         (lambda raw: scaling(raw).pop("policy"), "policy", "never scales"),
         (put(*SCALED, "downscale_delay_s", 20), "downscale_delay_s", "flap"),
+        (put(*SCALED, "look_back_period_s", 10), "look_back_period_s", "single measurement"),
         (put(*SCALED, "upscale_delay_s", 3), "upscale_delay_s", "overshoots"),
         (put(*SCALED, "upscaling_factor", 3.0), "upscaling_factor", "jump"),
         (put(*SCALED, "min_replicas", 0), "min_replicas", "wait"),
