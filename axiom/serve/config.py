@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ray.serve.schema import ServeDeploySchema
 
 FILE = "serve_config.yaml"
+SCALED = "axiom.serve.predict:application"
+"""The application whose replicas the command line may set."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class ServeConfig:
             if settings:
                 args = application.setdefault("args", {})
                 args["settings"] = {**settings, **args.get("settings", {})}
-            for deployment in application.get("deployments", []):
+            for deployment in application.get("deployments", []) if application["import_path"] == SCALED else ():
                 _scale(deployment, replicas, min_replicas, max_replicas)
         return checked(raw, self.source)
 
