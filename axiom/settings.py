@@ -22,6 +22,8 @@ PREFIX = "AXIOM_"
 # Greedy on purpose: a password with an unescaped "/" or "@" is masked whole, at the price of hiding too much.
 _URL_PASSWORD = re.compile(r"([a-z][a-z0-9+.-]*://[^\s:/?#]*):\S*@", re.IGNORECASE)
 _QUERY_PASSWORD = re.compile(r"([?&](?:password|passwd|secret|token)=)[^&\s]*", re.IGNORECASE)
+_SECRET_BYTES = 32
+_SECRET_VARIETY = 8  # different characters; 32 random bytes have more in any notation
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -41,6 +43,14 @@ def _absolute_unless_uri(location: str) -> str:
 
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
+
+
+def _hard_to_guess(secret: SecretStr) -> SecretStr:
+    value = secret.get_secret_value()
+    if len(value.encode()) < _SECRET_BYTES or len(set(value)) < _SECRET_VARIETY:
+        msg = f"at least {_SECRET_BYTES} random bytes are needed; make them with: openssl rand -hex 32"
+        raise ValueError(msg)
+    return secret
 
 
 class SettingDoc(NamedTuple):
@@ -82,6 +92,9 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field("console", description="Log lines for people or as JSON objects.")
     auth: Literal["required", "off"] = Field(
         "required", description="Whether callers need an API key: `required`, or `off` for a machine of your own."
+    )
+    secret_key: Annotated[SecretStr, AfterValidator(_hard_to_guess)] | None = Field(
+        None, description="Signs the access tokens of people; 32 bytes or more. No default: nobody else may know it."
     )
     rate_limit: float = Field(
         100.0, gt=0, allow_inf_nan=False, description="Requests a second of an API key that has no rate of its own."

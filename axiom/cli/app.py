@@ -27,6 +27,7 @@ from axiom.cli import (
     synthetic,
     train,
     tune,
+    user,
 )
 
 app = typer.Typer(
@@ -72,6 +73,7 @@ for _room in (
     rollout,
     lineage,
     key,
+    user,
     audit_trail,
     demo,
     synthetic,

@@ -13,7 +13,9 @@ from axiom.db.models import Models
 from axiom.db.rollouts import Rollouts
 from axiom.db.runs import Runs
 from axiom.db.scores import Scores
+from axiom.db.sessions import Sessions
 from axiom.db.sources import Sources
+from axiom.db.users import LoginAttempts, Users
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,3 +70,18 @@ class Transaction:
     def keys(self) -> Keys:
         """API keys."""
         return Keys(self.connection, self.clock, self.audit)
+
+    @cached_property
+    def users(self) -> Users:
+        """Users and their roles."""
+        return Users(self.connection, self.clock, self.audit)
+
+    @cached_property
+    def logins(self) -> LoginAttempts:
+        """Attempts to log in."""
+        return LoginAttempts(self.connection, self.clock, self.audit)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """Sessions of users."""
+        return Sessions(self.connection, self.clock)
