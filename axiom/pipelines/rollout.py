@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
-from axiom.errors import AxiomError, MisuseError, NotFoundError
-from axiom.pipelines.exposures import Exposures, Watched, paired_exposures, split_exposures
-from axiom.pipelines.outcomes import churn_outcomes
+from axiom.errors import AxiomError, MisuseError
+from axiom.pipelines.exposures import COLUMNS
+from axiom.pipelines.rollout_evidence import evidence_about
 from axiom.pipelines.subjects import churn_model, common_definition, load_subjects
 from axiom.registry import steering
-from axiom.registry.evidence import Evidence, PairedScores, SplitOutcomes, judge_agreement, judge_pairs, judge_split
 from axiom.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -23,17 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from axiom.db import Stage
-    from axiom.maths.arrays import BoolArray
     from axiom.pipelines.exposures import InferenceReader
     from axiom.pipelines.subjects import Subject
     from axiom.pipelines.workspace import Workspace
-    from axiom.registry.registry import ModelVersion
+    from axiom.registry.evidence import Evidence
     from axiom.registry.rollout import RollOut
-    from axiom.registry.trials import Rule, Trial
+    from axiom.registry.trials import Rule
 
 JUDGE = "axiom judge"
 """Who decides, in the audit trail."""
-_MOST_WRONG = 0.01  # share of answers by the other side than was drawn, beyond which a canary proves nothing
 _log = get_logger(__name__)
 
 
@@ -122,7 +117,7 @@ def judge_rollouts(
         apply: False: only say what would be done.
 
     Raises:
-        ConflictError: a roll-out was changed while it was judged; nothing was done about it.
+        ConflictError: a roll-out was changed while it was judged, or has no champion; nothing was done about it.
         MisuseError: `now` lies before a trial began, or churn means different things to the versions.
         NotFoundError: no such model.
         CorruptError: an artefact, or the log, is damaged.
@@ -177,95 +172,24 @@ def _judge_name(ws: Workspace, name: str, now: datetime, read: InferenceReader, 
     for version in sorted(ws.registry.rollout(name).trials):
         # Read again each time: a promotion a moment ago leaves the next one another champion to be judged against.
         seen = ws.registry.rollout(name)
-        trial, champion = seen.trials.get(version), seen.champion
-        if trial is None or trial.rule is None or champion is None:
-            continue
-        done.append(_judge(ws, seen, champion, version, trial, trial.rule, now, read, apply=apply))
+        trial = seen.trials.get(version)
+        if trial is not None and trial.rule is not None:
+            done.append(
+                _judge(ws, seen, version, trial.rule, evidence_about(ws, seen, version, now, read), apply=apply)
+            )
     return done
 
 
-def _judge(  # one argument a thing that was read
-    ws: Workspace,
-    seen: RollOut,
-    champion: ModelVersion,
-    version: int,
-    trial: Trial,
-    rule: Rule,
-    now: datetime,
-    read: InferenceReader,
-    *,
-    apply: bool,
-) -> Judgement:
-    if now < trial.since:
-        raise MisuseError(
-            f"{now.isoformat()} lies before the trial of {seen.name}@{version} began, {trial.since.isoformat()}",
-            hint="is the clock right?",
-        )
-    subjects = load_subjects(ws, [(seen.name, str(number)) for number in (champion.version, version)])
-    evidence = _evidence(ws, seen, subjects, trial, rule, now, read)
+def _judge(ws: Workspace, seen: RollOut, version: int, rule: Rule, evidence: Evidence, *, apply: bool) -> Judgement:
     action, to = _action(rule, evidence)
-    stage = subjects[1].version.stage
-    judged = Judgement(subjects[1].ref, champion.ref, stage, str(rule), evidence, action)
+    stage = "canary" if seen.canary is not None and seen.canary.version == version else "shadow"
+    champion = "" if seen.champion is None else seen.champion.ref
+    judged = Judgement(f"{seen.name}@{version}", champion, stage, str(rule), evidence, action)
     if apply and to is not None:
         reason = json.dumps(judged.to_dict(), allow_nan=False)
         steering.conclude(ws.registry, seen, version, to, actor=JUDGE, reason=reason)
     _log.info("rollout_judged", model=judged.model, verdict=evidence.verdict, action=action, why=evidence.why)
     return judged
-
-
-def _evidence(  # one argument a thing that was read
-    ws: Workspace,
-    seen: RollOut,
-    subjects: Sequence[Subject],
-    trial: Trial,
-    rule: Rule,
-    now: datetime,
-    read: InferenceReader,
-) -> Evidence:
-    champion, other = subjects
-    since = max(trial.since, _champion_since(ws, champion.version))
-    watched = Watched(champion.ref, other.ref, champion.version.kind, since, now)
-    expired = now - trial.since > timedelta(days=rule.max_days)
-    split = seen.canary is not None and seen.canary.version == other.version.version
-    found = split_exposures(read, watched, trial, seen.salt) if split else paired_exposures(read, watched)
-    if rule.kind == "agreement":
-        pairs = PairedScores(found.p, found.other)
-        return judge_agreement(rule, champion.version.kind, pairs, found.counts, expired=expired)
-    rows, churned, counts = _matured(ws, subjects, found, now)
-    if not split:
-        return judge_pairs(rule, PairedScores(rows.p, rows.other, churned), counts, expired=expired)
-    outcomes = SplitOutcomes(churned, rows.p, rows.canary, rows.share, trial.floor)
-    evidence = judge_split(rule, outcomes, counts, expired=expired)
-    wrong = counts.get("wrong_side", 0)
-    if evidence.verdict == "passed" and wrong > _MOST_WRONG * (wrong + len(found)):
-        told = (
-            f"{wrong} customers were not answered by the side that was drawn for them: the canary fails to answer some"
-        )
-        return replace(evidence, verdict="inconclusive" if expired else "waiting", why=told)
-    return evidence
-
-
-def _matured(
-    ws: Workspace, subjects: Sequence[Subject], found: Exposures, now: datetime
-) -> tuple[Exposures, BoolArray, dict[str, int]]:
-    """Exposures whose outcome is known and new to both versions, what became of them, and what was left out."""
-    horizon = subjects[0].horizon
-    known_from = int((now - timedelta(days=horizon)).timestamp() * 1e6)
-    learnt = int(max(subject.learnt_until for subject in subjects).timestamp() * 1e6)
-    over, new = found.at <= known_from, found.as_of >= learnt
-    rows = found.take(np.flatnonzero(over & new))
-    outcome = churn_outcomes(
-        ws.lake, rows.customer_id, rows.as_of, horizon, common_definition(subjects), _cancel_types(ws, subjects[0])
-    )
-    known = np.flatnonzero(np.isfinite(outcome))
-    counts = {
-        **found.counts,
-        "exposed": len(found),
-        "horizon_not_over": int((~over).sum()),
-        "learnt_from": int((over & ~new).sum()),
-        "outcome_unknown": len(rows) - len(known),
-    }
-    return rows.take(known), outcome[known] == 1.0, counts
 
 
 def _action(rule: Rule, evidence: Evidence) -> tuple[Literal["promote", "archive", "stop", "none"], Stage | None]:
@@ -276,23 +200,6 @@ def _action(rule: Rule, evidence: Evidence) -> tuple[Literal["promote", "archive
     if evidence.verdict == "inconclusive":
         return "stop", "candidate"
     return "none", None
-
-
-def _champion_since(ws: Workspace, champion: ModelVersion) -> datetime:
-    events = ws.registry.history(champion.name)
-    return max(event.at for event in events if event.version == champion.version and event.to_stage == "champion")
-
-
-def _cancel_types(ws: Workspace, subject: Subject) -> tuple[str, ...]:
-    """What ended a contract in the labels that it learnt from; the default where those were cleaned up."""
-    from axiom.pipelines.train import trained_on_in
-
-    origin = trained_on_in(subject.files)
-    try:
-        labels = ws.lake.dataset("labels", origin.labels[0]) if origin and origin.labels else None
-    except NotFoundError:
-        labels = None
-    return tuple(labels.manifest.properties["spec"]["cancel_types"]) if labels else ("cancel",)
 
 
 def _check_loads(subject: Subject) -> None:
@@ -307,4 +214,4 @@ def _check_loads(subject: Subject) -> None:
 def _reader(ws: Workspace) -> InferenceReader:
     from axiom.scoring.inference import read_inference
 
-    return partial(read_inference, ws.lake.storage)
+    return partial(read_inference, ws.lake.storage, columns=COLUMNS)

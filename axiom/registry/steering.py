@@ -48,7 +48,7 @@ def start(
     Raises:
         NotFoundError: no such version.
         ConflictError: there is no champion, it is the champion, it is in the stage already, or another is canary.
-        MisuseError: a share out of range, a kind or horizon other than the champion's, or a rule that can never decide.
+        MisuseError: a share out of range, a horizon other than the champion's, or a rule that can never decide.
     """
     check_share(share)
     if stage == "shadow" and share:
@@ -176,8 +176,6 @@ def _check_beside(seen: RollOut, chosen: ModelVersion, stage: str) -> None:
         raise ConflictError(
             f"{chosen.ref} is the champion: it answers already", hint=f"name another version as {stage}"
         )
-    if chosen.card.kind != champion.card.kind:
-        raise MisuseError(f"{chosen.ref} is a {chosen.card.kind} model, {champion.ref} a {champion.card.kind} model")
     horizons = [version.card.training_window.horizon_days for version in (chosen, champion)]
     if horizons[0] != horizons[1]:
         raise MisuseError(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -40,7 +41,9 @@ def watch(rule: Rule, rows: SplitOutcomes) -> Evidence:
 
 
 @pytest.mark.parametrize("metric", ["brier", "log_loss"])
-def test_an_equal_canary_is_seldom_judged_either_way_however_often_one_looks(metric: str) -> None:
+def test_an_equal_canary_is_seldom_judged_either_way_however_often_one_looks(
+    metric: Literal["brier", "log_loss"],
+) -> None:
     rng = np.random.default_rng(1)
     rule = replace(RULE, metric=metric)
     verdicts = [watch(rule, customers(rng, 1500, 0.0)).verdict for _ in range(60)]

@@ -298,6 +298,13 @@ def test_a_clock_before_the_trial_is_refused(world: World) -> None:
         judge(world, AS_OF - timedelta(days=1))
 
 
+def test_without_a_champion_nothing_is_judged(world: World) -> None:
+    canary(world)
+    world.ws.registry.promote("churn", 1, "archived", **WHO)
+    with pytest.raises(ConflictError, match="'churn' has no champion to compare churn@2 with"):
+        judge(world)
+
+
 def test_a_log_without_a_column_is_corrupt(world: World) -> None:
     canary(world)
     with pytest.raises(CorruptError, match="the inference log lacks role"):
