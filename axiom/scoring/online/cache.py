@@ -43,6 +43,12 @@ class CacheStats:
         return self.hits / max(self.hits + self.misses, 1)
 
 
+class _Counts:
+    """Answers so far; only the reading thread counts."""
+
+    hits = misses = stale = 0
+
+
 class CacheView:
     """One generation, as a replica sees it: `info.layout` is how every vector that this view gives is to be read.
 
@@ -51,17 +57,26 @@ class CacheView:
     """
 
     def __init__(
-        self, store: OnlineStore, info: StoreInfo, *, most: int, ttl_seconds: float, clock: Callable[[], float]
+        self,
+        store: OnlineStore,
+        info: StoreInfo,
+        counts: _Counts,
+        *,
+        most: int,
+        ttl_seconds: float,
+        clock: Callable[[], float],
     ) -> None:
         self.info = info
-        self.hits = self.misses = self.stale = 0
+        self._counts = counts
         self._store = store
         self._most = most
         self._ttl = ttl_seconds
         self._clock = clock
         self._entries: dict[str, tuple[float, FloatArray]] = {}  # a dict keeps order: the first is the least used
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """Vectors held."""
         return len(self._entries)
 
     def fresh(self, customer_id: str) -> bool:
@@ -96,7 +111,7 @@ class CacheView:
         if entry is not None:
             self._entries[customer_id] = entry
             if self._clock() < entry[0]:
-                self.hits += 1
+                self._counts.hits += 1
                 return entry[1], True
         try:
             vector = self._store.get(self.info.generation, customer_id)
@@ -129,14 +144,14 @@ class CacheView:
                 answers = {name: (self._read(name, v), False) for name, v in zip(wanted, vectors, strict=True)}
         for name, entry in held.items():
             if name not in answers:
-                self.hits += 1
+                self._counts.hits += 1
                 answers[name] = entry[1], True
                 entries[name] = entries.pop(name, entry)
         self._shrink()
         return [answers[name] for name in customer_ids]
 
     def _read(self, customer_id: str, vector: FloatArray | None) -> FloatArray | None:
-        self.misses += 1
+        self._counts.misses += 1
         self._entries.pop(customer_id, None)
         # Unknown ids are not kept: whoever sends many of them would push the known ones out.
         if vector is not None:
@@ -149,8 +164,8 @@ class CacheView:
             del self._entries[next(iter(self._entries))]
 
     def _stale(self, entry: tuple[float, FloatArray]) -> FloatArray:
-        self.hits += 1
-        self.stale += 1
+        self._counts.hits += 1
+        self._counts.stale += 1
         return entry[1]
 
 
@@ -178,14 +193,15 @@ class VectorCache:
         self._ttl = ttl_seconds
         self._clock = clock
         self._view: CacheView | None = None
-        self._before = (0, 0, 0)
+        self._counts = _Counts()
         self._told: float | None = None
         self._degraded: str | None = None
 
     @property
     def info(self) -> StoreInfo | None:
         """What the store held at the last refresh."""
-        return self._view.info if self._view else None
+        view = self._view
+        return None if view is None else view.info
 
     @property
     def degraded(self) -> str | None:
@@ -195,9 +211,9 @@ class VectorCache:
     @property
     def stats(self) -> CacheStats:
         """Counts since the cache was made."""
-        hits, misses, stale = self._counts()
+        counts, view = self._counts, self._view
         staleness = float("inf") if self._told is None else self._clock() - self._told
-        return CacheStats(hits, misses, stale, len(self._view or ()), staleness)
+        return CacheStats(counts.hits, counts.misses, counts.stale, view.size if view is not None else 0, staleness)
 
     def view(self) -> CacheView:
         """The visible generation: take it once a request, and layout and vectors from it.
@@ -257,15 +273,12 @@ class VectorCache:
             raise
         self._degraded = None
         self._told = self._clock()
-        view = self._view
-        if (view.info if view else None) == info:
+        if info == self.info:
             return False
-        self._before = self._counts()
-        self._view = (
-            CacheView(self._store, info, most=self._most, ttl_seconds=self._ttl, clock=self._clock) if info else None
-        )
+        if info is None:
+            self._view = None
+        else:
+            self._view = CacheView(
+                self._store, info, self._counts, most=self._most, ttl_seconds=self._ttl, clock=self._clock
+            )
         return True
-
-    def _counts(self) -> tuple[int, int, int]:
-        view, (hits, misses, stale) = self._view, self._before
-        return (hits + view.hits, misses + view.misses, stale + view.stale) if view else (hits, misses, stale)

@@ -121,7 +121,7 @@ class LmdbStore:
 
     def clear(self) -> int:
         """Remove everything. Readers that hold a generation keep their files until they look again."""
-        if not self._folder.exists():
+        if not self._readonly and not self._folder.exists():
             return 0
         with self._alone():
             visible = self._visible()
