@@ -106,7 +106,8 @@ def run_demo(
         top = query(ws.lake, "select customer_id from scores order by expected_loss desc nulls last limit 3")
         live = tuple(ask(top["customer_id"].to_pylist()))
         for answer in live:
-            say(f"  {answer['customer_id']}: p_churn {answer['p_churn']:.3f}, {_money(answer)}")
+            p_churn = answer["churn"]["p_churn"]
+            say(f"  {answer['churn']['customer_id']}: p_churn {p_churn:.3f}, {_money(answer['clv'])}")
     return DemoReport(
         dataset=dataset,
         rows=rows,
@@ -164,4 +165,6 @@ def _synthetic(settings: Settings, customers: int) -> dict[str, IngestRequest]:
 
 
 def _money(answer: Mapping[str, Any]) -> str:
-    return f"CLV {answer['clv_mean']:,.2f} [{answer['clv_p05']:,.2f}, {answer['clv_p95']:,.2f}]"
+    if answer["interval"] is None:
+        return "no CLV yet"
+    return f"CLV {answer['clv']:,.2f} [{answer['interval']['p05']:,.2f}, {answer['interval']['p95']:,.2f}]"

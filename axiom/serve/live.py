@@ -1,11 +1,14 @@
-"""Start the service, ask it for some customers over HTTP, stop it."""
+"""Start the service, ask it for some customers over HTTP with a key of its own, stop it."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
+from axiom.access.keys import issue
+from axiom.pipelines.workspace import opened
 from axiom.serve.local import serving
 
 if TYPE_CHECKING:
@@ -13,24 +16,31 @@ if TYPE_CHECKING:
 
     from axiom.settings import Settings
 
+KEY_HOURS = 1
+
 
 def ask_live(settings: Settings, customers: Sequence[str], *, port: int) -> list[dict[str, Any]]:
-    """The churn and CLV answers of a running service, one merged object a customer.
+    """The answers of a running service, `{"churn": …, "clv": …}` a customer.
+
+    The key it asks with expires within the hour.
 
     Raises:
-        NotFoundError: nothing was scored yet.
+        ConflictError: the port is in use.
         UnavailableError: Ray does not answer.
     """
-    with serving(settings, port=port) as url:
+    until = datetime.now(UTC) + timedelta(hours=KEY_HOURS)
+    with opened(settings) as ws, ws.db.transaction() as tx:
+        key = issue(tx, "demo", scopes=("predict",), actor="axiom demo", expires_at=until).text
+    with serving(settings, port=port, grpc_port=port + 1000 if port < 64000 else port - 1000) as url:
         return [
-            _post(f"{url}/api/predict/churn", customer) | _post(f"{url}/api/predict/clv", customer)
+            {kind: _post(f"{url}/api/predict/{kind}", customer, key) for kind in ("churn", "clv")}
             for customer in customers
         ]
 
 
-def _post(url: str, customer: str) -> dict[str, Any]:
+def _post(url: str, customer: str, key: str) -> dict[str, Any]:
     body = json.dumps({"customer_id": customer}).encode()
-    request = Request(url, body, {"Content-Type": "application/json"})  # noqa: S310
-    with urlopen(request, timeout=30) as reply:  # noqa: S310  (our own service on this machine)
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+    with urlopen(Request(url, body, headers), timeout=30) as reply:  # noqa: S310  (our own service on this machine)
         answer: dict[str, Any] = json.loads(reply.read())
     return answer

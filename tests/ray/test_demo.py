@@ -33,5 +33,6 @@ def test_the_demo_ends_with_live_scores(tmp_path: Path) -> None:
     assert report["models"] == ["churn@1", "clv@1"]
     assert len(report["live"]) == 3
     for answer in report["live"]:
-        assert 0 <= answer["p_churn"] <= 1
-        assert answer["clv_p05"] <= answer["clv_p50"] <= answer["clv_p95"]
+        assert 0 <= answer["churn"]["p_churn"] <= 1
+        interval = answer["clv"]["interval"]
+        assert interval["p05"] <= interval["p50"] <= interval["p95"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from ray import serve
 
 from axiom.errors import MisuseError, UnavailableError
+from axiom.serve.platform.options import PlatformOptions
 from axiom.settings import load_settings
 from axiom.telemetry import configure_logging
 
@@ -16,17 +17,6 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from axiom.serve.asked_inside import Inside, Outcome
-
-
-class PlatformOptions(BaseModel):
-    """Options of the application, as they stand under `args` in `serve_config.yaml`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    settings: dict[str, Any] = Field(
-        {}, description="Settings that differ from the AXIOM_* variables of the process, by name: `home`, `lake_uri`, …"
-    )
-    predict: str = Field("predict", min_length=1, description="Name of the application that predicts.")
 
 
 class Platform:

@@ -140,7 +140,7 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Axiom online scoring",
             "version": __version__,
-            "description": "Churn probabilities and customer lifetime values with intervals, by customer id, by features "
+            "description": "Churn probabilities and customer lifetime values with intervals, by customer id, features "
             "or by history. Send an API key as `Authorization: Bearer axk_…` or `X-API-Key`.",
         },
         "servers": [{"url": PREFIX}],
