@@ -19,7 +19,7 @@ from axiom.training.fits import FINAL, Fitted, FitWork, Job
 from axiom.training.guards import check_slice, check_unique
 from axiom.training.judge import choose_threshold
 from axiom.training.options import ChurnOptions
-from axiom.training.selection import fold_loss, model_loss, select
+from axiom.training.selection import fold_loss, model_loss, rungs, select, settled
 from axiom.training.splits import Fold, TemporalSplit, day, temporal_split
 from axiom.training.weights import check_values
 
@@ -69,7 +69,7 @@ def train_churn(
     check_unique(table)
     check_values(table, options)
     plan = _Plan.of(table, horizon, options)
-    jobs = plan.jobs(options.models)
+    jobs = plan.jobs(options)
     if on_plan is not None:
         on_plan(len(jobs))
     fitted = (engine or InlineEngine()).map_tasks(FitWork(table, options), jobs, on_done=on_done)
@@ -115,16 +115,17 @@ class _Plan:
         else:
             self.folds[fold.name] = (train, validate)
 
-    def jobs(self, models: tuple[str, ...]) -> list[Job]:
-        """Every fold for every model, and the final fits."""
+    def jobs(self, options: ChurnOptions) -> list[Job]:
+        """Every fold and the final fit for every model on every rung of its ladder."""
+        tried = [(model, rung) for model in options.models for rung in rungs(model, options, len(self.folds))]
         final = {_CALIBRATION: self.calibration, _HOLDOUT: self.holdout}
         return [
             *(
-                Job(model, f"fold {fold}", train, {_VALIDATE: validate})
-                for model in models
+                Job(model, f"fold {fold}", train, {_VALIDATE: validate}, rung)
+                for model, rung in tried
                 for fold, (train, validate) in self.folds.items()
             ),
-            *(Job(model, FINAL, self.training, final) for model in models),
+            *(Job(model, FINAL, self.training, final, rung) for model, rung in tried),
         ]
 
 
@@ -140,10 +141,12 @@ def _conclude(
     baselines, notes = _baselines(table, plan)
     losses: dict[str, dict[str, FloatArray]] = {name: {} for name in (*options.models, *baselines)}
     judged = {name: Judged.baseline(p[plan.holdout], float(y[plan.training].mean())) for name, p in baselines.items()}
-    for done in fitted:
-        if done.job.fold != FINAL:
-            name = done.job.fold.removeprefix("fold ")
-            losses[done.job.model][name] = model_loss(y[plan.folds[name][1]], done.p[_VALIDATE], options.calibration)
+    found = settled(
+        fitted, lambda done: model_loss(y[done.job.predict[_VALIDATE]], done.p[_VALIDATE], options.calibration)
+    )
+    for done, loss in found:
+        if loss is not None:
+            losses[done.job.model][done.job.fold.removeprefix("fold ")] = loss
         else:
             judged[done.job.model] = _calibrated(table, plan, done, options)
     for name, p in baselines.items():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from axiom.errors import BadInputError
 from axiom.training.catalogue import FittedModel, estimator
@@ -26,12 +26,14 @@ class Job:
         fold: its name, for errors; `FINAL` for the fit that is kept.
         train: rows to learn from.
         predict: name of a slice -> rows to predict.
+        params: hyper-parameters beyond those of the options.
     """
 
     model: str
     fold: str
     train: IntArray
     predict: dict[str, IntArray]
+    params: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +61,8 @@ class FitWork:
         """
         rows = self.table.rows(job.train)
         weights, shift = training_weights(rows, self.options)
-        wanted = estimator(job.model, seed=self.options.seed, **self.options.params.get(job.model, {}))
+        params = {**self.options.params.get(job.model, {}), **job.params}
+        wanted = estimator(job.model, seed=self.options.seed, **params)
         try:
             model = replace(wanted.fit(rows, weights), shift=shift)
         except BadInputError as error:

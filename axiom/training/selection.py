@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,12 +12,14 @@ from axiom.maths.intervals import MetricValue, normal_interval
 from axiom.maths.metrics import log_losses
 from axiom.training.calibrate import cross_fitted
 from axiom.training.catalogue import CATALOGUE
+from axiom.training.fits import FINAL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from axiom.maths.arrays import BoolArray, FloatArray
-    from axiom.training.options import Calibration
+    from axiom.training.fits import Fitted
+    from axiom.training.options import Calibration, ChurnOptions
 
 RULE = (
     "lowest mean log loss over the folds, of probabilities calibrated across the rows of each fold; a simpler model is "
@@ -76,6 +78,45 @@ def select(models: tuple[str, ...], losses: Mapping[str, Mapping[str, FloatArray
         if gap <= error:
             return Selection(name, RULE, means, fold_means)
     raise AssertionError("the lowest loss is within its own error")
+
+
+def rungs(model: str, options: ChurnOptions, folds: int) -> list[dict[str, Any]]:
+    """The settings of a model to try: its ladder, unless the options name the value or there are no folds."""
+    ladder = CATALOGUE[model].ladder
+    if ladder is None or not folds or ladder[0] in options.params.get(model, {}):
+        return [{}]
+    return [{ladder[0]: value} for value in ladder[1]]
+
+
+def settled(fitted: list[Fitted], loss: Callable[[Fitted], FloatArray]) -> list[tuple[Fitted, FloatArray | None]]:
+    """The fits of the rung that is kept of each model, folds with the loss of each row, the final fit with None.
+
+    Kept is the first rung whose mean loss is within one standard error of the lowest: the lower the rung the stronger
+    the penalty, so that a tie goes to the model that promises less about times it has not seen (the one-standard-error
+    rule of Breiman et al. 1984).
+
+    Args:
+        fitted: every fit of every model and rung.
+        loss: of a fold's rows; the same rows on every rung.
+    """
+    rows = [(done, None if done.job.fold == FINAL else loss(done)) for done in fitted]
+    kept: list[tuple[Fitted, FloatArray | None]] = []
+    for model in dict.fromkeys(done.job.model for done in fitted):
+        rungs_of: dict[str, list[tuple[Fitted, FloatArray | None]]] = {}
+        for row in rows:
+            if row[0].job.model == model:
+                rungs_of.setdefault(repr(row[0].job.params), []).append(row)
+        folds = [[found for _, found in rung if found is not None] for rung in rungs_of.values()]
+        kept += list(rungs_of.values())[_first_near_lowest(folds)]
+    return kept
+
+
+def _first_near_lowest(rungs_of: list[list[FloatArray]]) -> int:
+    if not rungs_of[0]:
+        return 0
+    lowest = min(rungs_of, key=lambda folds: _mean(folds)[0])
+    gaps = (_mean([one - other for one, other in zip(folds, lowest, strict=True)]) for folds in rungs_of)
+    return next(place for place, (gap, error) in enumerate(gaps) if gap <= error)
 
 
 def _mean(folds: list[FloatArray]) -> tuple[float, float]:

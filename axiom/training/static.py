@@ -18,7 +18,7 @@ from axiom.training.fits import FINAL, Fitted, FitWork, Job
 from axiom.training.guards import check_slice
 from axiom.training.judge import choose_threshold
 from axiom.training.options import ChurnOptions
-from axiom.training.selection import fold_loss, model_loss, select
+from axiom.training.selection import fold_loss, model_loss, rungs, select, settled
 from axiom.training.table import ChurnTable
 from axiom.training.weights import check_values
 
@@ -108,20 +108,24 @@ def train_static(
     check_slice("the table", y)
     check_values(table, options)
     folds = stratified_folds(y, FOLDS, options.seed)
+    tried = [(model, rung) for model in options.models for rung in rungs(model, options, len(folds))]
     jobs = [
-        Job(model, f"fold {k + 1}", np.setdiff1d(everything, fold), {"validate": fold})
-        for model in options.models
+        Job(model, f"fold {k + 1}", np.setdiff1d(everything, fold), {"validate": fold}, rung)
+        for model, rung in tried
         for k, fold in enumerate(folds)
     ]
-    jobs += [Job(model, FINAL, everything, {}) for model in options.models]
+    jobs += [Job(model, FINAL, everything, {}, rung) for model, rung in tried]
     if on_plan is not None:
         on_plan(len(jobs))
     fitted = (engine or InlineEngine()).map_tasks(FitWork(table, options), jobs, on_done=on_done)
-    unseen, losses = _out_of_fold(y, fitted, options)
+    found = settled(
+        fitted, lambda done: model_loss(y[done.job.predict["validate"]], done.p["validate"], options.calibration)
+    )
+    unseen, losses = _out_of_fold(y, found, options)
     rate = float(y.mean())
     losses[BASE_RATE] = {f"fold {k + 1}": fold_loss(y[fold], np.full(len(fold), rate)) for k, fold in enumerate(folds)}
     judged = {BASE_RATE: Judged.baseline(np.full(len(y), rate), rate)}
-    for done in fitted:
+    for done, _ in found:
         if done.job.fold == FINAL:
             judged[done.job.model] = _calibrated(table, done, unseen[done.job.model], folds, options)
     return assemble(
@@ -139,15 +143,14 @@ def train_static(
 
 
 def _out_of_fold(
-    y: BoolArray, fitted: list[Fitted], options: ChurnOptions
+    y: BoolArray, found: list[tuple[Fitted, FloatArray | None]], options: ChurnOptions
 ) -> tuple[dict[str, FloatArray], dict[str, dict[str, FloatArray]]]:
     p = {model: np.empty(len(y)) for model in options.models}
     losses: dict[str, dict[str, FloatArray]] = {model: {} for model in options.models}
-    for done in fitted:
-        if done.job.fold != FINAL:
-            rows = done.job.predict["validate"]
-            p[done.job.model][rows] = done.p["validate"]
-            losses[done.job.model][done.job.fold] = model_loss(y[rows], done.p["validate"], options.calibration)
+    for done, loss in found:
+        if loss is not None:
+            p[done.job.model][done.job.predict["validate"]] = done.p["validate"]
+            losses[done.job.model][done.job.fold] = loss
     return p, losses
 
 

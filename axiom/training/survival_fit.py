@@ -133,9 +133,9 @@ def fit_cox(
         MisuseError: an unknown stratum column.
     """
     check_events(table)
-    encoder, M, notes = learn_encoder(table.X, impute=True, scale=options.scale)
+    learnt = learn_encoder(table.X, impute=True, scale=options.scale)
+    encoder, M, Z = learnt.encoder, learnt.M, learnt.Z
     strata, codes, told = _strata(table, encoder, M, options.strata)
-    Z = encoder.transform(M)
     columns, dropped = _covariates(encoder, Z[table.duration >= table.duration[table.event].min()], strata)
     if not len(columns):
         raise BadInputError("no covariate is left to fit", hint="use fewer strata or other features")
@@ -157,7 +157,7 @@ def fit_cox(
         cox.log_likelihood_null_,
         ridge,
         cox.converged_,
-        (*notes, *told, *dropped, *held, *doubt),
+        (*learnt.warnings, *told, *dropped, *held, *doubt),
     )
 
 

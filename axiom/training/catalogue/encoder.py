@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ _MAX_LEVELS = 30
 _MIN_LEVEL_ROWS = 5
 _SKEWED = 1.0
 _SAMPLE = 20_000  # rows that tell whether a column has a heavy tail
+_FEW = 1000  # rows that mostly suffice to see that a column varies
 _BEYOND = 0.5  # company data grow older between training and use, so some extrapolation has to be allowed
 
 
@@ -62,11 +63,16 @@ class Encoder:
         a, b = len(self.numeric), len(self.indicator)
         out = np.zeros((len(M), len(self.names)))
         values = M[:, self.numeric]
-        values = np.clip(np.where(np.isnan(values), self.fill, values), self.low, self.high)
+        missing = np.isnan(values)
+        if missing.any():
+            values = np.where(missing, self.fill, values)
+        np.clip(values, self.low, self.high, out=values)
         if self.squash.any():
-            heavy = self.squash > 0
+            heavy = np.flatnonzero(self.squash)
             values[:, heavy] = np.arcsinh(values[:, heavy] / self.squash[heavy])
-        out[:, :a] = (values - self.centre) / self.scale
+        values -= self.centre
+        values /= self.scale
+        out[:, :a] = values
         out[:, a : a + b] = np.isnan(M[:, self.indicator])
         if len(self.categorical):
             codes = M[:, self.categorical]
@@ -76,20 +82,28 @@ class Encoder:
         return out
 
 
-def learn_encoder(X: pa.Table, *, impute: bool, scale: bool) -> tuple[Encoder, FloatArray, tuple[str, ...]]:
+class Learnt(NamedTuple):
+    """What `learn_encoder` gives: the encoder, the training rows raw (n, p) and encoded (n, k), and the warnings."""
+
+    encoder: Encoder
+    M: FloatArray
+    Z: FloatArray
+    warnings: tuple[str, ...]
+
+
+def learn_encoder(X: pa.Table, *, impute: bool, scale: bool) -> Learnt:
     """Learn the preprocessing from training rows.
 
-    A column that is missing throughout or holds one value only is dropped, with a warning that names it. A category
-    with fewer than 5 rows, or beyond the 30 commonest, goes to `other`, where unseen ones go too.
+    A column that is missing throughout, holds one value, or holds another one in fewer than 5 rows, is dropped with a
+    warning that names it: a window that the data did not fill yet looks like that, and the few rows that differ would
+    set a coefficient for the whole future. A category with fewer than 5 rows, or beyond the 30 commonest, goes to
+    `other`, where unseen ones go too.
 
     Args:
         X: features of the training rows.
         impute: fill a missing value with the median; else the model gets NaN where training had missing values too.
         scale: centre on the mean, divide by the standard deviation, asinh for heavy tails, and hold values within one
             and a half ranges of the training rows: far beyond, what a linear model or a network says is invention.
-
-    Returns:
-        The encoder, the raw matrix (n, p) of the training rows, and the warnings.
 
     Raises:
         BadInputError: no column is left.
@@ -104,21 +118,12 @@ def learn_encoder(X: pa.Table, *, impute: bool, scale: bool) -> tuple[Encoder, F
         )
     numeric = np.array(plan.numeric, dtype=np.int64)
     values = M[:, numeric]
-    missing = np.isnan(values)
-    fill = _medians(values)
+    fill = np.array([_fill(values[:, j], impute=impute) for j in range(len(numeric))])
     squash = _squashes(values) if scale else np.zeros(len(numeric))
-    centre, sd = np.zeros(len(numeric)), np.ones(len(numeric))
     low, high = np.full(len(numeric), -np.inf), np.full(len(numeric), np.inf)
     if scale and len(numeric):
         low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
         low, high = low - _BEYOND * (high - low), high + _BEYOND * (high - low)
-        filled = np.where(missing, fill, values)
-        flat = squash == 0
-        filled = np.where(flat, filled, np.arcsinh(filled / np.where(flat, 1.0, squash)))
-        centre, sd = filled.mean(axis=0), filled.std(axis=0)
-        sd[sd == 0] = 1.0
-    if not impute:
-        fill[missing.any(axis=0)] = np.nan
     encoder = Encoder(
         layout,
         tuple(plan.names),
@@ -128,13 +133,21 @@ def learn_encoder(X: pa.Table, *, impute: bool, scale: bool) -> tuple[Encoder, F
         low,
         high,
         squash,
-        centre,
-        sd,
+        np.zeros(len(numeric)),
+        np.ones(len(numeric)),
         np.array(plan.indicator, dtype=np.int64),
         np.array(plan.categorical, dtype=np.int64),
         plan.slot_table(),
     )
-    return encoder, M, plan.warnings()
+    Z = encoder.transform(M)
+    if scale:
+        numbers = Z[:, : len(numeric)]
+        centre, sd = numbers.mean(axis=0), numbers.std(axis=0)
+        sd[sd == 0] = 1.0
+        numbers -= centre
+        numbers /= sd
+        encoder = replace(encoder, centre=centre, scale=sd)
+    return Learnt(encoder, M, Z, plan.warnings())
 
 
 class _Plan:
@@ -150,6 +163,7 @@ class _Plan:
         self._slots: list[list[int]] = []
         self._empty: list[str] = []
         self._constant: list[str] = []
+        self._nearly: list[str] = []
         wide = [j for j, name in enumerate(layout.names) if name not in layout.levels]
         for j in wide:
             self._number(j, layout.names[j], M[:, j])
@@ -171,12 +185,18 @@ class _Plan:
         if missing.all():
             self._empty.append(name)
             return
-        varies = np.nanmin(values) != np.nanmax(values)
+        known = values[~missing] if missing.any() else values
+        others = _others(known[:: max(1, len(known) // _FEW)])
+        if others < _MIN_LEVEL_ROWS:
+            others = _others(known)
+        varies = others >= min(_MIN_LEVEL_ROWS, len(values) // 2)
         if varies:
             self.numeric.append(j)
         if missing.any() and (self._indicators or not varies):
             self.indicator.append(j)
-        if not varies and not missing.any():
+        if not varies and others:
+            self._nearly.append(name)
+        elif not varies and not missing.any():
             self._constant.append(name)
 
     def _category(self, j: int, name: str, levels: tuple[str, ...], codes: FloatArray) -> None:
@@ -207,13 +227,29 @@ class _Plan:
         return tuple(
             f"dropped {len(names)} column{'s' if len(names) > 1 else ''} {what} over the training rows: "
             f"{', '.join(names[:10])}{', …' if len(names) > 10 else ''}"
-            for names, what in ((self._empty, "missing throughout"), (self._constant, "with a single value"))
+            for names, what in (
+                (self._empty, "missing throughout"),
+                (self._constant, "with a single value"),
+                (self._nearly, f"in which fewer than {_MIN_LEVEL_ROWS} rows differ from a single value"),
+            )
             if names
         )
 
 
-def _medians(values: FloatArray) -> FloatArray:
-    return np.nanmedian(values, axis=0) if values.shape[1] else np.zeros(0)
+def _fill(column: FloatArray, *, impute: bool) -> float:
+    """What stands for a missing value: the median, or NaN where the model knows missing values itself.
+
+    A column without any gets a value all the same, the median of a sample: later rows may lack it.
+    """
+    if np.isnan(column).any():
+        return float(np.nanmedian(column)) if impute else np.nan
+    return float(np.median(column[:: max(1, len(column) // _SAMPLE)]))
+
+
+def _others(values: FloatArray) -> int:
+    """How many values differ from the one in the middle, which is the commonest wherever nearly all share one."""
+    middle = np.partition(values, len(values) // 2)[len(values) // 2]
+    return int(np.count_nonzero(values != middle))
 
 
 def _squashes(values: FloatArray) -> FloatArray:

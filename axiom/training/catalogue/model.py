@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -14,6 +15,7 @@ from axiom.training.catalogue.encoder import Encoder, learn_encoder
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import numpy.typing as npt
     import pyarrow as pa
 
     from axiom.maths.arrays import BoolArray, FloatArray, IntArray
@@ -122,7 +124,7 @@ class FitData:
         Z: encoded columns, shape (n, k).
         y: churned, shape (n,).
         w: row weights with mean 1, shape (n,).
-        groups: customer of each row as a number, shape (n,): inner folds keep a customer on one side.
+        customers: customer of each row, shape (n,).
         names: names of the encoded columns, length k.
         seed: for everything random.
         notes: fit functions append warnings here.
@@ -131,10 +133,15 @@ class FitData:
     Z: FloatArray
     y: BoolArray
     w: FloatArray
-    groups: IntArray
+    customers: npt.NDArray[Any]
     names: tuple[str, ...]
     seed: int
     notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def groups(self) -> IntArray:
+        """Customer of each row as a number, shape (n,): inner folds keep a customer on one side."""
+        return np.unique(self.customers.astype(str), return_inverse=True)[1].astype(np.int64)
 
     def sample(self, most: int, name: str) -> FitData:
         """At most so many rows, drawn at random within each class; said in the notes."""
@@ -145,7 +152,7 @@ class FitData:
         taken = [max(1, round(most * len(rows) / len(self.y))) for rows in classes]
         kept = np.sort(np.concatenate([rng.choice(r, n, replace=False) for r, n in zip(classes, taken, strict=True)]))
         self.notes.append(f"{name}: fitted to a sample of {len(kept):,} of {len(self.y):,} rows (max_rows)")
-        return replace(self, Z=self.Z[kept], y=self.y[kept], w=self.w[kept], groups=self.groups[kept])
+        return replace(self, Z=self.Z[kept], y=self.y[kept], w=self.w[kept], customers=self.customers[kept])
 
 
 @dataclass(frozen=True)
@@ -162,6 +169,8 @@ class Entry:
         impute: whether missing values are filled; else the model gets NaN.
         scale: whether numbers are centred and scaled.
         extra: optional dependency that it needs, "" for none.
+        ladder: hyper-parameter that a training sets by its folds unless told otherwise, and its values, the simplest
+            model first; None for none.
     """
 
     name: str
@@ -173,6 +182,7 @@ class Entry:
     impute: bool = True
     scale: bool = True
     extra: str = ""
+    ladder: tuple[str, tuple[float, ...]] | None = None
 
 
 @dataclass(frozen=True)
@@ -205,11 +215,10 @@ class Estimator:
                 hint="check the churn definition and the horizon, or train on more cut-offs",
             )
         w = _normalised(weights, len(y))
-        encoder, M, warnings = learn_encoder(table.X, impute=self.entry.impute, scale=self.entry.scale)
-        groups = np.unique(table.customer_id.astype(str), return_inverse=True)[1].astype(np.int64)
-        data = FitData(encoder.transform(M), y, w, groups, encoder.names, self.seed)
+        learnt = learn_encoder(table.X, impute=self.entry.impute, scale=self.entry.scale)
+        data = FitData(learnt.Z, y, w, table.customer_id, learnt.encoder.names, self.seed)
         scorer = self.entry.fit(data, self.params)
-        return FittedModel(self.name, dict(self.params), encoder, scorer, (*warnings, *data.notes))
+        return FittedModel(self.name, dict(self.params), learnt.encoder, scorer, (*learnt.warnings, *data.notes))
 
 
 def _shifted(p: Any, shift: float) -> Any:

@@ -93,12 +93,12 @@ class Reader:
         if not family.others:
             return cls(family.raw, None), ()
         others = table.drop_columns(list(family.raw))
-        encoder, _, warnings = learn_encoder(others, impute=family.linear, scale=family.linear)
+        encoder, _, _, warnings = learn_encoder(others, impute=family.linear, scale=family.linear)
         if warnings:
             # Without the dropped columns, so that a forecast does not ask for them.
             used = sorted(set(encoder.source.tolist()))
             kept = others.select([encoder.layout.names[j] for j in used])
-            encoder, _, _ = learn_encoder(kept, impute=family.linear, scale=family.linear)
+            encoder, *_ = learn_encoder(kept, impute=family.linear, scale=family.linear)
         return cls(family.raw, encoder), warnings
 
     @property

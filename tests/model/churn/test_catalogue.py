@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
 
 from axiom.errors import BadInputError, CorruptError, MisuseError
 from axiom.training.catalogue import AUTO, CATALOGUE, FittedModel, estimator, resolve
 from axiom.training.catalogue.encoder import learn_encoder
 from axiom.training.catalogue.model import FitData
+from axiom.training.catalogue.sparse_logistic import fit_sparse_logistic
 from axiom.training.catalogue.store import dump
 
 if TYPE_CHECKING:
@@ -301,14 +304,66 @@ def test_the_penalties_of_logistic_regression_differ(training: ChurnTable) -> No
 
 @pytest.mark.parametrize("name", ["logistic", "naive_bayes", "decision_tree"])
 def test_a_row_of_weight_two_counts_as_two_rows(name: str, training: ChurnTable) -> None:
-    encoder, M, _ = learn_encoder(training.X, impute=True, scale=True)
-    Z, y, groups = encoder.transform(M), training.churned, np.arange(len(training))
+    encoder, M, Z, _ = learn_encoder(training.X, impute=True, scale=True)
+    np.testing.assert_array_equal(Z, encoder.transform(M))
+    y, groups = training.churned, np.arange(len(training))
     twice = np.concatenate([groups, groups[:100]])
     weights = np.where(groups < 100, 2.0, 1.0)
     entry, params = CATALOGUE[name], {**CATALOGUE[name].defaults, "min_rows": 1, "max_depth": 2, "smoothing": 1e-12}
     weighted = entry.fit(FitData(Z, y, weights, groups, encoder.names, seed=0), params)
     repeated = entry.fit(FitData(Z[twice], y[twice], np.ones(len(twice)), twice, encoder.names, seed=0), params)
     np.testing.assert_allclose(weighted.probability(Z), repeated.probability(Z), rtol=0, atol=1e-5)
+
+
+def test_a_window_that_the_data_did_not_fill_yet_sets_no_coefficient(training: ChurnTable) -> None:
+    almost = np.ones(len(training))
+    almost[:4] = 0.0  # four rows would carry a coefficient for every later row
+    model = estimator("logistic").fit(training.with_X(training.X.append_column("change", pa.array(almost))))
+    assert "change" not in model.encoder.names
+    assert any("fewer than 5 rows differ from a single value" in told and "change" in told for told in model.warnings)
+    almost[:5] = 0.0
+    model = estimator("logistic").fit(training.with_X(training.X.append_column("change", pa.array(almost))))
+    assert "change" in model.encoder.names
+
+
+def correlated(rows: int = 1500) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(3)
+    Z = rng.standard_normal((rows, 12))
+    Z[:, 6:] = Z[:, :6] + 0.1 * rng.standard_normal((rows, 6))
+    return Z, rng.random(rows) < expit(Z[:, :3].sum(axis=1) - 1)
+
+
+@pytest.mark.parametrize("C", [0.003, 0.1, 10.0])
+@pytest.mark.parametrize("ratio", [1.0, 0.4])
+def test_the_sparse_fit_is_scikit_learns(C: float, ratio: float) -> None:
+    Z, y = correlated()
+    w = np.random.default_rng(4).uniform(0.5, 1.5, len(y))
+    w /= w.mean()
+    coefficients, intercept, converged = fit_sparse_logistic(Z, y, w, C=C, l1_ratio=ratio)
+    slow = LogisticRegression(C=C, l1_ratio=ratio, solver="saga", tol=1e-8, max_iter=20_000)
+    slow.fit(Z, y, sample_weight=w)
+    assert converged
+    np.testing.assert_allclose(coefficients, slow.coef_[0], atol=2e-5)
+    np.testing.assert_array_equal(coefficients == 0, np.abs(slow.coef_[0]) < 1e-9)
+
+    def lost(b: np.ndarray, a: float) -> float:
+        penalty = ratio * np.abs(b).sum() + (1 - ratio) / 2 * b @ b
+        return float(penalty + C * w @ np.logaddexp(0.0, (1 - 2 * y) * (Z @ b + a)))
+
+    assert lost(coefficients, intercept) <= lost(slow.coef_[0], slow.intercept_[0]) + 1e-4 * C
+
+
+def test_the_strongest_penalty_leaves_the_base_rate() -> None:
+    Z, y = correlated()
+    coefficients, intercept, converged = fit_sparse_logistic(Z, y, np.ones(len(y)), C=1e-6, l1_ratio=1.0)
+    assert converged
+    assert not coefficients.any()
+    assert expit(intercept) == pytest.approx(y.mean())
+
+
+def test_a_sparse_fit_that_stops_early_says_so(training: ChurnTable) -> None:
+    model = estimator("logistic", penalty="l1", C=10.0, max_iter=1).fit(training)
+    assert "logistic: the fit did not converge; raise max_iter, or lower C" in model.warnings
 
 
 def test_useless_columns_are_dropped_and_named(training: ChurnTable) -> None:

@@ -15,18 +15,18 @@ from hypothesis import strategies as st
 from axiom.engine import InlineEngine
 from axiom.errors import BadInputError, CorruptError, MisuseError
 from axiom.maths.profit import RetentionCosts
-from axiom.training.catalogue import estimator
+from axiom.training.catalogue import CATALOGUE, estimator
 from axiom.training.churn import train_churn
 from axiom.training.churn_model import ChurnModel
+from axiom.training.fits import FINAL, Fitted, Job
 from axiom.training.options import ChurnOptions
-from axiom.training.selection import NO_RULE, RULE, model_loss, select
+from axiom.training.selection import NO_RULE, RULE, model_loss, select, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import timedelta
 
     from axiom.training.churn_report import ChurnResult
-    from axiom.training.fits import Job
     from axiom.training.table import ChurnTable
 
 FAST = ChurnOptions(params={"lightgbm": {"trees": 30}}, draws=100)
@@ -51,12 +51,12 @@ def result(table: ChurnTable, horizon: timedelta) -> ChurnResult:
 def test_the_folds_are_the_same_for_every_model(table: ChurnTable, horizon: timedelta) -> None:
     engine = RecordingEngine()
     report = train_churn(table, horizon, FAST, engine=engine).report
-    by_model: dict[str, list[Any]] = {}
+    fits: dict[str, list[Any]] = {}
     for job in engine.jobs:
         rows = {name: index.tolist() for name, index in job.predict.items()}
-        by_model.setdefault(job.model, []).append((job.fold, job.train.tolist(), rows))
-    assert set(by_model) == {"logistic", "lightgbm"}
-    assert by_model["logistic"] == by_model["lightgbm"]
+        fits.setdefault(f"{job.model} {job.params}", []).append((job.fold, job.train.tolist(), rows))
+    assert set(fits) == {"lightgbm {}", *(f"logistic {{'C': {C}}}" for C in CATALOGUE["logistic"].ladder[1])}
+    assert all(jobs == fits["lightgbm {}"] for jobs in fits.values())
     assert {tuple(score.fold_losses) for score in report.models} == {("2024-04-02", "2024-05-02")}
 
 
@@ -121,7 +121,7 @@ def test_value_weights_pull_the_model_towards_valuable_customers(
     rich = np.arange(len(table)) % 2 == 0
     churned = np.where(rich, table.churned, ~table.churned)  # the poor behave the other way round
     table = replace(table, churned=churned, value=np.where(rich, 1000.0, 1.0))
-    options = replace(FAST, models=("logistic",), params={}, value_weight=True)
+    options = replace(FAST, models=("logistic",), params={"logistic": {"C": 0.1}}, value_weight=True)
     model = train_churn(table, horizon, options).model.model
     idle = model.scorer.coefficients[model.encoder.names.index("days_idle")]  # type: ignore[attr-defined]
     assert idle > 0.3
@@ -265,7 +265,13 @@ def test_auto_takes_hyper_parameters_of_what_it_stands_for(table: ChurnTable, ho
 def test_progress_is_told(table: ChurnTable, horizon: timedelta) -> None:
     planned: list[int] = []
     done: list[int] = []
-    train_churn(table, horizon, FAST, on_plan=planned.append, on_done=lambda: done.append(1))
+    train_churn(
+        table,
+        horizon,
+        replace(FAST, params={"logistic": {"C": 0.1}}),
+        on_plan=planned.append,
+        on_done=lambda: done.append(1),
+    )
     assert planned == [6]
     assert len(done) == 6
 
@@ -323,6 +329,32 @@ def test_a_model_is_compared_as_it_would_be_used(company: Callable[..., ChurnTab
     honest = model_loss(table.churned, overconfident, "auto").mean()
     assert raw > honest + 0.2
     assert honest == pytest.approx(model_loss(table.churned, sharp, "auto").mean(), abs=0.005)
+
+
+def test_the_penalty_is_the_strongest_that_the_folds_do_not_speak_against(
+    company: Callable[..., ChurnTable], horizon: timedelta
+) -> None:
+    options = replace(FAST, models=("logistic",), params={})
+    small = train_churn(company(customers=60, cutoffs=5), horizon, options).model.model.params["C"]
+    plenty = train_churn(company(customers=4000, cutoffs=5), horizon, options).model.model.params["C"]
+    assert small < plenty
+    asked = replace(options, params={"logistic": {"C": 7.0}})
+    assert train_churn(company(), horizon, asked).model.model.params["C"] == 7.0
+
+
+def test_of_settings_that_differ_by_chance_the_first_is_kept() -> None:
+    rows = np.random.default_rng(0).random(100)
+
+    def fit(C: float, fold: str) -> Fitted:
+        job = Job("logistic", fold, np.arange(3), {"validate": np.arange(100)}, {"C": C})
+        return Fitted(job, {"validate": rows + {0.1: 0.5, 1.0: 1e-4 * (rows - rows.mean()), 10.0: 0.0}[C]}, None, ())
+
+    fits = [fit(C, fold) for C in (0.1, 1.0, 10.0) for fold in ("fold a", FINAL)]
+    kept = settled(fits, lambda done: done.p["validate"])
+    assert [(done.job.params["C"], done.job.fold, loss is None) for done, loss in kept] == [
+        (1.0, "fold a", False),
+        (1.0, FINAL, True),
+    ]
 
 
 def test_a_near_tie_goes_to_the_simpler_model_and_a_clear_gap_does_not() -> None:

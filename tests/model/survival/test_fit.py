@@ -66,9 +66,9 @@ def test_a_column_that_follows_from_others_is_left_out_by_name(months: Callable[
 
 def test_a_column_that_never_varies_at_risk_is_left_out_by_name(months: Callable[..., SurvivalTable]) -> None:
     table = months()
-    # One row that was censored before anybody left is the only one with another value.
-    early = replace(table, duration=np.r_[0.0, table.duration[1:]], event=np.r_[False, table.event[1:]])
-    fit = fit_cox(with_column(early, "newcomer", np.r_[1.0, np.zeros(399)]), PLAIN, horizon=6.0)
+    # Rows that were censored before anybody left are the only ones with another value.
+    early = replace(table, duration=np.r_[np.zeros(5), table.duration[5:]], event=np.r_[[False] * 5, table.event[5:]])
+    fit = fit_cox(with_column(early, "newcomer", np.r_[np.ones(5), np.zeros(395)]), PLAIN, horizon=6.0)
     assert "left out, because they never vary among the rows at risk: newcomer" in fit.warnings
 
 
