@@ -113,6 +113,7 @@ class ParetoFuture(OneFuture):
     def __init__(self, theta: FloatArray, t: float) -> None:
         self._t = t
         self._mu, self._u, self._nu, self._v = (float(rate) for rate in rates(theta))
+        self._nodes = {count: legendre(count) for count in _NODES}
 
     def of(self, x: float, t_x: float, T: float) -> Future | None:
         """See `OneFuture.of`."""
@@ -126,7 +127,7 @@ class ParetoFuture(OneFuture):
         count = _nodes_needed(rho, bend, slope, fade, t, shape)
         if count is None:
             return None
-        abscissa, weight = legendre(count)
+        abscissa, weight = self._nodes[count]
         rate = max(rho, slope, bend, fade)
         width = math.log1p(rate * t)
         y = width * abscissa

@@ -72,7 +72,7 @@ def _step(F: float, f: float, bend: float, level: float) -> float:
     if not 0.0 < F < 1.0 or not f > 0.0:
         return _LONGEST_STEP if level > F else -_LONGEST_STEP
     rest = F * (1.0 - F)
-    short = math.log(F / (1.0 - F) * ((1.0 - level) / level))
+    short = math.log(F) - math.log1p(-F) - (math.log(level) - math.log1p(-level))
     slope = f / rest
     curve = bend / rest - slope * slope * (1.0 - 2.0 * F)
     lean = slope * slope - 0.5 * short * curve

@@ -12,7 +12,7 @@ from axiom.errors import BadInputError
 from axiom.scoring.compiled_answers import ChurnAnswer, ChurnReasons, Term
 from axiom.scoring.compiled_encoder import RowEncoder
 from axiom.scoring.compiled_explain import Shapley, one_row_shapley
-from axiom.scoring.compiled_scorer import calibration, limits, one_row, shifted
+from axiom.scoring.compiled_scorer import calibration, limits, one_row, raw_of_many, shifted
 from axiom.training.explain import Reason
 from axiom.training.survival_model import SurvivalModel
 
@@ -57,7 +57,7 @@ class BoundChurn:
         if isinstance(model, SurvivalModel):
             raw = p = model.predict_proba(self._binding.table(matrix))
         else:
-            raw = model.model.predict_matrix(self._binding.own(matrix))
+            raw = raw_of_many(model.model, self._binding.own(matrix))
             p = model.calibrator.predict(raw) if len(raw) else raw
         bad = ~((p >= 0.0) & (p <= 1.0))
         if bad.any():

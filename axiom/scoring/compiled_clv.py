@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from axiom.scoring.compiled_binding import Binding
     from axiom.training.clv.model import ClvModel
 
+# Up to so many customers the batch path, made for a whole base, takes longer than one after the other.
+_ONE_BY_ONE = 5_000
+
 
 class BoundClv:
     """Forecasts for vectors of one layout; `CompiledClv.bind` makes one. Threads may share it.
@@ -57,10 +60,15 @@ class BoundClv:
             if found is not None:
                 money = (None, None, None) if found.quantiles is None else found.quantiles
                 return _checked(ClvAnswer(*found[:3], found.mean, *money))
-        return self.score_many(vector[None, :])[0]
+        return self._batch(vector[None, :])[0]
 
     def score_many(self, matrix: FloatArray) -> list[ClvAnswer | None]:
-        """The forecasts for n customers, shape (n, features); equal to `score` of each, quantiles within 1e-6."""
+        """The forecasts for n customers, shape (n, features): those of `score`, quantiles within 1e-6."""
+        if self._one is not None and len(matrix) <= _ONE_BY_ONE:
+            return [self.score(vector) for vector in matrix]
+        return self._batch(matrix)
+
+    def _batch(self, matrix: FloatArray) -> list[ClvAnswer | None]:
         self._binding.check(matrix.shape[1])
         table = self._binding.table(matrix)
         rfm = rfm_of(table)

@@ -16,8 +16,9 @@ from axiom.training.catalogue.trees import TreeScorer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from axiom.maths.arrays import FloatArray
     from axiom.maths.calibration import Calibrator, ReliabilityBand
-    from axiom.training.catalogue.model import RowScorer, Scorer
+    from axiom.training.catalogue.model import FittedModel, RowScorer, Scorer
 
     Map: TypeAlias = Callable[[float], float]
 
@@ -46,7 +47,23 @@ def _trees(scorer: TreeScorer, columns: int) -> RowScorer:
     return lambda z: min(max(margin(rounded(z)) + base, 0.0), 1.0)
 
 
-def shifted(p: float, shift: float) -> float:
+def raw_of_many(model: FittedModel, M: FloatArray) -> FloatArray:
+    """`FittedModel.predict_matrix`, LightGBM in one thread: replicas share the cores, where its threads would wait.
+
+    Args:
+        model: fitted.
+        M: raw rows, shape (n, p).
+
+    Returns:
+        P(churn), shape (n,).
+    """
+    if not isinstance(model.scorer, BoosterScorer) or not len(M):
+        return model.predict_matrix(M)
+    p = np.asarray(model.scorer.booster.predict(model.encoder.transform(M), num_threads=1))
+    return shifted(p, model.shift) if model.shift else p
+
+
+def shifted(p: Any, shift: float) -> Any:
     """Odds times exp(shift); see `FittedModel.shift`."""
     odds = float(np.exp(shift))
     return p * odds / (1.0 - p + p * odds)

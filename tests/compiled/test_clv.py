@@ -62,7 +62,17 @@ def test_one_row_and_many_are_what_the_model_says(model: ClvModel, matrix: Float
     assert one[3] is None
     assert many[3] is None
     np.testing.assert_allclose(np.array([one[i] for i in known]), expected, rtol=1e-6, atol=1e-9)
-    np.testing.assert_allclose(np.array([many[i] for i in known]), expected, rtol=1e-12)
+    assert many == one
+
+
+def test_a_whole_base_takes_the_batch_path_and_says_the_same(model: ClvModel, matrix: FloatArray) -> None:
+    bound = CompiledClv("clv@1", model).bind(LAYOUT)
+    base = bound.score_many(np.tile(matrix, (150, 1)))
+    assert base[3] is None
+    known = [place for place, one in enumerate(base[:40]) if one is not None]
+    one = np.array([bound.score(matrix[place]) for place in known])
+    np.testing.assert_allclose(np.array([base[place] for place in known]), one, rtol=1e-6, atol=1e-9)
+    assert base[:40] == base[-40:]
 
 
 def test_nobody_who_bought_is_no_forecast(model: ClvModel) -> None:
