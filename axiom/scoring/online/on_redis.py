@@ -7,7 +7,7 @@
     axiom:online:<generation>:<shard>    hash: key of the id -> record, and one field that every shard has
 
 Every command touches one key, or keys of one hash tag, so the same layout spreads over the slots of a Redis Cluster. A
-hash a shard rather than a key a customer: a generation of millions is dropped by 64 commands whose work the server does
+hash a shard rather than a key a customer: a generation of millions is dropped by 16 commands whose work the server does
 in the background, and a shard that the server evicted is told from a customer who is not there.
 """
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from axiom.scoring.online.store import Batch
 
 _CURRENT, _LOCK, _GENERATIONS = (f"{{axiom:online}}:{name}" for name in ("current", "lock", "generations"))
-_SHARDS = 64
+_SHARDS = 16
 _MARK = b"\xff"  # a field that no id has, in every shard of a generation
 _CHUNK = 1000
 _LEASE_MS = 120_000
