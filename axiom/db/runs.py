@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import sqlalchemy as sa
 
+from axiom.db.processes import process_exists
 from axiom.db.statements import insert
 from axiom.db.tables import runs
 from axiom.errors import ConflictError, MisuseError, NotFoundError
@@ -169,7 +170,7 @@ class Runs:
 
     def _is_dead(self, run: Run, stale_after: timedelta) -> bool:
         return self.clock() - run.heartbeat_at > stale_after or (
-            run.host == socket.gethostname() and not _process_exists(run.pid)
+            run.host == socket.gethostname() and not process_exists(run.pid)
         )
 
     def _report(self, run: Run, **values: Any) -> Run:
@@ -193,13 +194,3 @@ class Runs:
         # SQLite has no row locks and needs none: its transactions write one at a time.
         row = self.connection.execute(query.with_for_update() if lock else query).mappings().one_or_none()
         return None if row is None else Run(**cast("dict[str, Any]", row))
-
-
-def _process_exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 
 from axiom.db.audit import Audit
 from axiom.db.batches import Batches
+from axiom.db.events import Events
+from axiom.db.jobs import Jobs
 from axiom.db.keys import Keys
 from axiom.db.models import Models
+from axiom.db.pipeline_runs import PipelineRuns
 from axiom.db.rollouts import Rollouts
 from axiom.db.runs import Runs
+from axiom.db.schedules import Schedules
 from axiom.db.scores import Scores
 from axiom.db.sessions import Sessions
 from axiom.db.sources import Sources
@@ -85,3 +89,23 @@ class Transaction:
     def sessions(self) -> Sessions:
         """Sessions of users."""
         return Sessions(self.connection, self.clock)
+
+    @cached_property
+    def events(self) -> Events:
+        """Live events."""
+        return Events(self.connection, self.clock)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """Jobs and their attempts."""
+        return Jobs(self.connection, self.clock, self.events)
+
+    @cached_property
+    def pipeline_runs(self) -> PipelineRuns:
+        """Runs of pipelines and their steps."""
+        return PipelineRuns(self.connection, self.clock, self.events)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """What schedules decided."""
+        return Schedules(self.connection, self.clock)
