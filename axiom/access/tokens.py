@@ -91,8 +91,8 @@ class AccessTokens:
         """
         if not text:
             raise UnauthorizedError("an access token is needed", hint="log in")
-        if len(text) > _LONGEST:
-            raise UnauthorizedError("the access token is not valid: too long", hint="log in again")
+        if len(text) > _LONGEST or not text.isascii():
+            raise UnauthorizedError("the access token is not valid: malformed", hint="log in again")
         try:
             body = jwt.decode(
                 text,

