@@ -139,7 +139,7 @@ class ParetoFuture(OneFuture):
         quiet = shape * np.log1p(odds)
         steps = np.multiply.outer((shape + _COUNTS[:size]) / _COUNTS[1 : size + 1], odds / (1.0 + odds))
         mass = np.multiply.accumulate(steps) @ (lives * np.exp(-quiet))
-        some = float(np.add.reduce(lives * -np.expm1(-quiet)))
+        some = min(float(np.add.reduce(lives * -np.expm1(-quiet))), 1.0)  # weights add up to 1 but for rounding
         alive = 1.0 if t_x == T else _expit(-death_log_odds(mu, u, nu, v, x, t_x, T))
         above = some - np.cumsum(mass)
         kept = int(np.count_nonzero(above > _IGNORED * some)) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,17 @@ def test_cox_refuses_a_time_beyond_the_follow_up_and_an_unknown_one(clocked: Any
             clocked.bound.score(vector)
     with pytest.raises(BadInputError, match="beyond the follow-up"):
         clocked.bound.score_many(vector[None, :])
+
+
+def test_threads_may_share_a_bound_model(models: dict[str, ChurnModel], linear: Any) -> None:
+    model = models["lightgbm"]
+    layout = VectorLayout(Layout(model.features, dict(model.model.encoder.layout.levels)), model.feature_set)
+    bound = CompiledChurn("churn@1", model).bind(layout, load_actions())
+    rows = list(layout.layout.matrix(linear.X)) * 20
+    alone = [(bound.score(row), bound.explain(row)) for row in rows[:60]] * 20
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda row: (bound.score(row), bound.explain(row)), rows))
+    assert together == alone
 
 
 def test_no_row_is_no_answer(linear: Any) -> None:
