@@ -37,7 +37,8 @@ def judge(
     `auc` (DeLong), `pr_auc`, `precision`, `recall`, `f1` (at the threshold), `precision_at_10`, `lift_at_10`, `ece`
     (bootstrap), `brier`, `log_loss` (t interval), `calibration_slope`, `calibration_intercept`,
     `calibration_in_the_large` (Wald); with costs and values also `profit_per_customer` of contacting from the threshold
-    on, over all customers (t interval).
+    on and `profit_by_customer` of contacting those whose own expected profit is positive, both over all customers (t
+    interval).
 
     Args:
         y: churned, shape (n,), at least two rows of each class.
@@ -53,8 +54,12 @@ def judge(
         "log_loss": mean_interval(log_losses(y, p), level=options.level),
     }
     if options.costs is not None and value is not None:
-        gain = np.where(p >= threshold, expected_contact_profit(y.astype(float), options.costs, worth(value)), 0.0)
-        metrics["profit_per_customer"] = mean_interval(gain, level=options.level)
+        outcome = expected_contact_profit(y.astype(float), options.costs, worth(value))
+        for name, contacted in (
+            ("profit_per_customer", p >= threshold),
+            ("profit_by_customer", expected_contact_profit(p, options.costs, worth(value)) > 0),
+        ):
+            metrics[name] = mean_interval(np.where(contacted, outcome, 0.0), level=options.level)
     try:
         line = calibration_line(y, p, level=options.level)
     except ValueError:  # one common prediction, or a perfect separation: there is no line
@@ -135,6 +140,9 @@ def choose_threshold(
 ) -> tuple[float, str]:
     """From which probability on a customer is contacted, and why, in words.
 
+    One threshold serves all values alike. Where contacting by each customer's own break-even earned more on these rows,
+    the words say so; `judge` gives the profit of both on the holdout.
+
     Args:
         y: churned, on the calibration slice; on the training slice where there is none.
         p: P(churn) on the same rows.
@@ -152,10 +160,15 @@ def choose_threshold(
         return float(table.scores[best]), "highest F1 on the calibration slice (no costs were given)"
     values = worth(np.zeros(len(y)) if value is None else value)
     curve = profit_curve(y, p, costs, values)
+    pays = expected_contact_profit(p, costs, values) > 0
+    own = float(expected_contact_profit(y.astype(float), costs, values)[pays].sum())
+    better = f". Better where values are known: contact whose own expected profit is positive, {own:,.2f} there"
+    told = better if own > max(curve.best_profit, 0.0) else ""
     if curve.best_profit > 0:
-        return curve.best_threshold, f"highest profit on the calibration slice, {curve.best_profit:,.2f} in all"
+        why = f"highest profit on the calibration slice, {curve.best_profit:,.2f} in all"
+        return curve.best_threshold, why + told
     typical = float(np.median(values))
     return (
         break_even_probability(costs, typical),
-        "no contact paid on the calibration slice: break-even of a median customer",
+        f"no single threshold paid on the calibration slice: break-even of a median customer{told}",
     )

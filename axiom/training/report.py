@@ -26,6 +26,7 @@ _MORE = {
     "f1": "F1 at the threshold",
     "precision_at_10": "precision in the top 10 %",
     "profit_per_customer": "profit per customer, contacting from the threshold on",
+    "profit_by_customer": "profit per customer, contacting whose own odds pay",
 }
 
 

@@ -292,6 +292,21 @@ def test_a_threshold_from_costs_is_where_contacts_pay(company: Callable[..., Chu
     assert earned.value == pytest.approx(np.where(contacted, by_hand, 0.0).mean())
 
 
+def test_where_values_differ_contacting_by_own_odds_is_told_to_be_better(
+    company: Callable[..., ChurnTable], horizon: timedelta
+) -> None:
+    rng = np.random.default_rng(2)
+    table = replace(company(customers=600, seed=14), value=rng.choice([1.0, 300.0], 3000))
+    costs = RetentionCosts(contact_cost=2.0, offer_cost=10.0, save_rate=0.4)
+    report = train_churn(table, horizon, replace(FAST, models=("logistic",), params={}, costs=costs)).report
+    assert "contact whose own expected profit is positive" in report.threshold_rule
+    metrics = report.model("logistic").metrics
+    one, own = metrics["profit_per_customer"], metrics["profit_by_customer"]
+    assert one is not None
+    assert own is not None
+    assert own.value > one.value
+
+
 def test_costs_without_values_are_refused(table: ChurnTable, horizon: timedelta) -> None:
     costs = RetentionCosts(contact_cost=1.0, offer_cost=5.0, save_rate=0.5)
     with pytest.raises(MisuseError, match="need a value for each customer"):
