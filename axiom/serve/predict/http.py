@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
 import orjson
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from axiom.errors import (
@@ -41,6 +40,8 @@ if TYPE_CHECKING:
 JSON = b"application/json"
 PROBLEM = b"application/problem+json"
 MAX_REQUEST_ID = 128
+ANY_METHOD = "*"
+_DIGITS = 19  # of a length: so many are more than any limit, and Python refuses to read thousands
 REFUSALS: dict[type[AxiomError], str] = {UnauthorizedError: "key", ForbiddenError: "scope", TooLargeError: "size"}
 _log = get_logger(__name__)
 
@@ -72,7 +73,7 @@ class Call:
             elif name == b"authorization" and self.key is None and value[:7].lower() == b"bearer ":
                 self.key = value[7:].decode("latin-1").strip()
             elif name == b"content-length":
-                self.length = int(value) if value.isdigit() else 0
+                self.length = int(value[:_DIGITS]) if value.isdigit() else 0
             elif name == b"x-request-id" and len(value) <= MAX_REQUEST_ID:
                 text = value.decode("latin-1")
                 self.request_id = text if text.isascii() and text.isprintable() else ""
@@ -118,7 +119,7 @@ class Door:
     Args:
         service: does the work.
         name: of the route in metrics and problems.
-        handlers: method -> what answers it.
+        handlers: method, or `ANY_METHOD`, -> what answers it.
         scope: what a key must be good for; None lets everybody in, under overload too.
     """
 
@@ -135,7 +136,7 @@ class Door:
         if not call.request_id:
             call.request_id = service.next_id()
         try:
-            handler = self._handlers.get(scope["method"])
+            handler = self._handlers.get(scope["method"]) or self._handlers.get(ANY_METHOD)
             if handler is None:
                 reply = _problem_of(HTTPStatus.METHOD_NOT_ALLOWED, headers=((b"allow", self._allow),))
             else:
@@ -149,7 +150,8 @@ class Door:
         except Exception as error:  # noqa: BLE001  (the one place where a bug becomes a 500 and the process goes on)
             _log.error("request_failed", route=self._name, request_id=call.request_id, error=repr(error), exc_info=True)
             reply = _problem_of(HTTPStatus.INTERNAL_SERVER_ERROR, f"internal error; request id {call.request_id}")
-        metrics.end()
+        finally:
+            metrics.end()  # also where the client went away and the request was cancelled
         metrics.request(self._name, reply.status, time.perf_counter() - call.started)
         await _send(send, reply, call.request_id)
 
@@ -212,8 +214,9 @@ def create_app(service: Service, lifespan: Lifespan[Starlette] | None = None) ->
         route("/metrics", "metrics", {"GET": answers.metrics}),
         route("/openapi.json", "openapi", {"GET": answers.openapi}),
         route("/docs", "docs", {"GET": answers.docs}),
+        route("/{path:path}", "unknown", {ANY_METHOD: answers.nothing}),
     )
-    return Starlette(routes=routes, exception_handlers={HTTPException: _unrouted}, lifespan=lifespan)
+    return Starlette(routes=routes, lifespan=lifespan)
 
 
 class _Answers:
@@ -255,6 +258,10 @@ class _Answers:
     async def docs(self, _call: Call) -> Reply:
         return Reply(page().encode(), media_type=b"text/html; charset=utf-8")
 
+    async def nothing(self, call: Call) -> Reply:
+        """Paths that do not exist."""
+        raise NotFoundError(f"there is nothing at {call.scope['path'][:200]!r}", hint="see /api/predict/docs")
+
 
 def _customer(call: Call) -> str:
     return checked_id(call.scope["path_params"]["customer_id"])
@@ -268,16 +275,3 @@ def _from_query(call: Call) -> Asked:
             f"unknown query parameter {unknown[0][:100]!r}", hint="GET takes customer_id alone; POST takes the rest"
         )
     return one_customer(query.get("customer_id"))
-
-
-async def _unrouted(request: Any, error: Exception) -> Any:
-    """Paths that do not exist, as a problem document like every other error."""
-    from starlette.responses import Response
-
-    if not isinstance(error, HTTPException):  # pragma: no cover - registered for HTTPException alone
-        raise error
-    if error.status_code == HTTPStatus.NOT_FOUND:
-        reply = problem(NotFoundError(f"there is nothing at {request.url.path}", hint="see /api/predict/docs"))
-    else:
-        reply = _problem_of(HTTPStatus(error.status_code), str(error.detail))
-    return Response(reply.body, reply.status, media_type=reply.media_type.decode())
