@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -33,9 +33,9 @@ class RollOutRow:
     name: str
     canary_share: float
     salt: str
-    trials: Mapping[str, Any] = field(default_factory=dict)
-    updated_at: datetime | None = None
-    updated_by: str = ""
+    trials: Mapping[str, Any]
+    updated_at: datetime
+    updated_by: str
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from axiom.registry.registry import ModelVersion
     from axiom.registry.trials import Trial
 
-Role = Literal["champion", "canary", "shadow"]
-
 
 @dataclass(frozen=True)
 class RollOut:
@@ -77,4 +75,4 @@ def check_share(share: float) -> None:
 
 
 def _key(salt: str) -> bytes:
-    return salt.encode()[:64]
+    return salt.encode("utf-8", "surrogatepass")[:64]  # the most that BLAKE2b takes; ours have 16 letters
