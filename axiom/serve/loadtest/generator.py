@@ -128,8 +128,9 @@ class _Load:
 
     # --- one request
 
-    def send(self, one: _Connection, due: float) -> None:
-        one.state, one.due, one.sent = _BUSY, due, self.clock()
+    def send(self, one: _Connection, due: float | None) -> None:
+        one.state, one.sent = _BUSY, self.clock()
+        one.due = one.sent if due is None else due
         text = next(self.texts)
         try:
             done = one.sock.send(text)
@@ -197,8 +198,8 @@ class _Load:
         one.state = _IDLE
         if self.waiting:
             self.send(one, self.waiting.popleft())
-        elif self.plan.rate is None and (now := self.clock()) < self.end:
-            self.send(one, now)
+        elif self.plan.rate is None and self.clock() < self.end:
+            self.send(one, None)
         else:
             self.idle.append(one)
 
