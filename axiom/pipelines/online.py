@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from axiom.errors import AxiomError, CorruptError, NotFoundError
+from axiom.errors import AxiomError, ConflictError, CorruptError, NotFoundError
 from axiom.pipelines.build import moment_of
-from axiom.scoring.online.store import StoreInfo, open_store
+from axiom.scoring.online.store import GoneError, StoreInfo, open_store
 from axiom.scoring.online.vectors import VectorLayout
 from axiom.telemetry import progress
 from axiom.training.catalogue.layout import Layout
@@ -110,7 +110,7 @@ def publish_features(ws: Workspace, features_id: str | None = None, as_of: datet
         visible = _readable(store)
         layout = layout_of(features, moment)
         wanted = StoreInfo.draft(layout, moment, features.manifest.id, customers=_customers(features))
-        if visible is not None and visible.same_content(wanted):
+        if visible is not None and visible.same_content(wanted) and _whole(store, visible):
             return _report(store, visible, already=True)
         with progress("publish", total=ws.lake.buckets) as bar:
             info = store.publish(wanted, batches_of(features, layout, moment, ws.lake.buckets, bar.advance))
@@ -232,6 +232,16 @@ def opened_store(ws: Workspace, *, readonly: bool = False) -> Iterator[OnlineSto
         yield store
     finally:
         store.close()
+
+
+def _whole(store: OnlineStore, info: StoreInfo) -> bool:
+    """Whether the visible generation is really all there."""
+    try:
+        return store.count(info.generation) == info.customers
+    except (GoneError, CorruptError):
+        return False
+    except ConflictError:
+        return True  # a reader of this very process has it open
 
 
 def _readable(store: OnlineStore) -> StoreInfo | None:

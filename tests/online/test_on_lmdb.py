@@ -211,6 +211,17 @@ def test_a_cut_file_is_refused_before_a_missing_page_kills_the_process(
             store.get(info.generation, "C1")
 
 
+def test_pages_that_were_overwritten_are_told(folder: Path, store: LmdbStore, draft: StoreInfo, three: Any) -> None:
+    info = store.publish(draft, [three])
+    with (folder / info.generation / "data.mdb").open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(2 * 4096)
+        file.write(bytes(size - 2 * 4096))
+    for call in (lambda: store.get(info.generation, "C1"), lambda: store.get_many(info.generation, ["C1"])):
+        with pytest.raises(CorruptError, match="not a readable LMDB environment"):
+            call()
+
+
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"format": 1}', b'{"format": 99}', b"\xff\xfe"])
 def test_a_pointer_that_cannot_be_read_is_told_and_mended_by_the_next_publish(
     folder: Path, store: LmdbStore, draft: StoreInfo, three: Any, text: bytes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 import math
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -188,6 +189,20 @@ def test_publishing_what_is_there_changes_nothing(ws: Workspace) -> None:
     earlier = publish_features(ws, "f1", EARLY)
     assert not earlier.already
     assert earlier.fingerprint != first.fingerprint, "another category"
+
+
+def test_publishing_again_mends_a_store_that_lost_its_vectors(ws: Workspace) -> None:
+    first = publish_features(ws, "f1")
+    if ws.settings.redis_url is None:
+        shutil.rmtree(ws.settings.home / "online" / first.generation)
+    else:
+        import redis
+
+        with redis.Redis.from_url(ws.settings.redis_url) as client:
+            client.delete(*[key for key in client.keys("axiom:online:*") if key[-2:].isdigit()])
+    again = publish_features(ws, "f1")
+    assert not again.already
+    assert verify_online(ws).compared == len(IDS)
 
 
 def test_by_default_the_features_of_the_newest_scores_are_taken(ws: Workspace) -> None:

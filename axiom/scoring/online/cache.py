@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from axiom.errors import AxiomError, ConflictError, CorruptError, UnavailableError
 from axiom.scoring.online.store import GoneError, empty
+from axiom.scoring.online.vectors import REPUBLISH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -255,7 +256,7 @@ class VectorCache:
         self._refresh()
         following = self.view()
         if following is view:
-            raise CorruptError(error.message, hint="publish again: `axiom online sync`") from error
+            raise CorruptError(error.message, hint=REPUBLISH) from error
         return following
 
     def refresh(self) -> bool:

@@ -81,16 +81,22 @@ class LmdbStore:
         """The vector of one customer."""
         environment, records = self._environment(generation)
         customer = id_bytes(customer_id)
-        with environment.begin() as view:
-            record = view.get(key_of(customer))
+        try:
+            with environment.begin() as view:
+                record = view.get(key_of(customer))
+        except _lmdb_error() as error:
+            raise self._damaged(generation, error) from error
         return None if record is None else records.unpack(customer, record)
 
     def get_many(self, generation: str, customer_ids: Sequence[str]) -> list[FloatArray | None]:
         """The vectors of many customers, in one view."""
         environment, records = self._environment(generation)
         customers = [id_bytes(customer_id) for customer_id in customer_ids]
-        with environment.begin() as view:
-            found = [view.get(key_of(customer)) for customer in customers]
+        try:
+            with environment.begin() as view:
+                found = [view.get(key_of(customer)) for customer in customers]
+        except _lmdb_error() as error:
+            raise self._damaged(generation, error) from error
         return [
             None if record is None else records.unpack(customer, record)
             for customer, record in zip(customers, found, strict=True)
@@ -170,10 +176,14 @@ class LmdbStore:
                 raise ConflictError(
                     f"{path} is open already in this process", hint="share one store between all readers of a process"
                 ) from error
-            raise CorruptError(f"{path} is not a readable LMDB environment ({error})", hint=REPUBLISH) from error
+            raise self._damaged(generation, error) from error
         # The one before stays for readers in flight; older ones close when their last reader lets go.
         self._open = {**dict(list(self._open.items())[-1:]), generation: (environment, Records(layout))}
         return self._open[generation]
+
+    def _damaged(self, generation: str, error: Exception) -> CorruptError:
+        path = self._folder / generation
+        return CorruptError(f"{path} is not a readable LMDB environment ({error})", hint=REPUBLISH)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -231,6 +241,14 @@ class LmdbStore:
             return int(environment.stat()["entries"])
         finally:
             environment.close()
+
+
+def _lmdb_error() -> type[Exception]:
+    """Looked up only once something was raised, so that reading costs no import."""
+    import lmdb
+
+    error: type[Exception] = lmdb.Error
+    return error
 
 
 def _put(environment: Any, items: list[tuple[bytes, bytes]]) -> None:

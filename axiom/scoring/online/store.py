@@ -165,8 +165,8 @@ class OnlineStore(Protocol):
     def publish(self, info: StoreInfo, batches: Iterable[Batch]) -> StoreInfo:
         """Write a new generation beside the visible one and, at the very end, make it the visible one.
 
-        The generation that was visible stays readable until the publish after this one begins. A publish that fails leaves the visible
-        generation as it was; what it had written is removed by the next one.
+        The generation that was visible stays readable until the next publish begins. A publish that fails leaves the
+        visible generation as it was; what it had written is removed by the next one.
 
         Args:
             info: from `StoreInfo.draft`.
