@@ -100,7 +100,7 @@ def score(
     existing = plan.writer.committed()
     manifest = existing or _run(ws, plan)
     if publish:
-        _publish(ws, plan, manifest)
+        publish_set(ws, plan, manifest)
     wanted = publish if online is None else online
     held, problems = try_to_publish(ws, plan.features_id, plan.as_of) if wanted else (None, ())
     return ScoreReport(
@@ -186,7 +186,7 @@ def _run(ws: Workspace, plan: ScorePlan) -> Manifest:
     return manifest
 
 
-def _publish(ws: Workspace, plan: ScorePlan, manifest: Manifest) -> None:
+def publish_set(ws: Workspace, plan: ScorePlan, manifest: Manifest) -> None:
     """Replace the `scores` table in one transaction; publishing what is published already changes nothing."""
     with ws.db.transaction() as tx:
         tx.scores.replace_scores(

@@ -53,6 +53,7 @@ class TrainRequest:
         back: how many earlier cut-offs; None: as many as the time slices need.
         feature_set: YAML file of the features.
         gate: whether the data have to pass the quality gate first.
+        actor: who asks, for the audit trail of the registry.
     """
 
     horizon: int = 90
@@ -62,6 +63,7 @@ class TrainRequest:
     back: int | None = None
     feature_set: Path | None = None
     gate: bool = True
+    actor: str = "axiom"
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +115,7 @@ def train_churn(
             on_done=on_done,
         )
         files = {**result.files, **_feature_set_file(features), **_trained_on_file(rows.definition, built)}
-        version = _register(ws, request.name or "churn", result.card, built, files)
+        version = _register(ws, request, request.name or "churn", result.card, built, files)
         attempt.result["model"] = version.ref
     warnings = (*notes, *rows.notes, *(f"{count:,} rows left out: {why}" for why, count in rows.left_out.items()))
     texts = {"report.json": to_json(result.report).encode(), "report.md": to_markdown(result.report).encode()}
@@ -190,7 +192,7 @@ def train_clv(ws: Workspace, request: TrainRequest, *, options: ClvOptions | Non
         )
         definitions = _feature_set_file(ws.lake.dataset("features", built.features_id))
         files = {**result.files, **definitions, **_trained_on_file(None, built, today)}
-        version = _register(ws, request.name or "clv", result.card, built, files)
+        version = _register(ws, request, request.name or "clv", result.card, built, files)
         attempt.result["model"] = version.ref
     texts = {"report.json": _json(result.report), "report.md": training_markdown(result.report).encode()}
     folder = write_report(ws, f"train/{version.ref}", texts, training_plots(result.report))
@@ -338,7 +340,12 @@ def _trained_on_file(definition: ChurnDefinition | None, *builds: BuildReport) -
 
 
 def _register(
-    ws: Workspace, name: str, card: Mapping[str, Any], built: BuildReport, files: Mapping[str, bytes]
+    ws: Workspace,
+    request: TrainRequest,
+    name: str,
+    card: Mapping[str, Any],
+    built: BuildReport,
+    files: Mapping[str, bytes],
 ) -> ModelVersion:
     facts = {
         **card,
@@ -347,7 +354,7 @@ def _register(
         "created_at": datetime.now(UTC).isoformat(),
         "code_version": __version__,
     }
-    return ws.registry.register(ModelCard.from_json(json.dumps(facts)), files)
+    return ws.registry.register(ModelCard.from_json(json.dumps(facts)), files, actor=request.actor)
 
 
 def _json(value: Any) -> bytes:
