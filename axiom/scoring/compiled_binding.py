@@ -93,9 +93,10 @@ class Binding:
         return [self._plain(name, value) for name, value in zip(self.names, vector[self.place].tolist(), strict=True)]
 
     def table(self, matrix: FloatArray) -> pa.Table:
-        """The model's features of rows, shape (n, width), as a table: null where missing."""
+        """The model's features of rows, shape (n, width), as a table: null where missing; errors as `own`."""
         import pyarrow as pa
 
+        self.own(matrix)  # refuses codes that would become another category's name
         columns = {}
         for name, j in zip(self.names, self.place.tolist(), strict=True):
             column = matrix[:, j]

@@ -69,7 +69,6 @@ class BoundClv:
         return self._batch(matrix)
 
     def _batch(self, matrix: FloatArray) -> list[ClvAnswer | None]:
-        self._binding.check(matrix.shape[1])
         table = self._binding.table(matrix)
         rfm = rfm_of(table)
         bought = ~np.isnan(rfm.x)

@@ -68,6 +68,16 @@ def test_threads_may_share_a_bound_model(models: dict[str, ChurnModel], linear: 
     assert together == alone
 
 
+def test_cox_refuses_a_code_without_a_category(clocked: Any) -> None:
+    vector = clocked.vectors[0].copy()
+    for code in (4.0, -2.0):
+        vector[clocked.bound._binding.place[list(clocked.model.features).index("plan")]] = code
+        with pytest.raises(BadInputError, match="a code that none of its 4 categories has"):
+            clocked.bound.score(vector)
+        with pytest.raises(BadInputError, match="a code that none of its 4 categories has"):
+            clocked.bound.score_many(vector[None, :])
+
+
 def test_no_row_is_no_answer(linear: Any) -> None:
     assert linear.bound.score_many(linear.vectors[:0]) == []
 

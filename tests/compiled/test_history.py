@@ -174,7 +174,7 @@ REFUSED = {
         r"transactions\[0\].amount is nan, not",
     ),
     "infinite": ({"transactions": [{**BUY, "amount": float("inf")}]}, r"transactions\[0\].amount is inf"),
-    "huge": ({"transactions": [{**BUY, "amount": 10**400}]}, r"transactions\[0\].amount is 10+…, not a finite"),
+    "huge": ({"transactions": [{**BUY, "amount": 10**400}]}, r"transactions\[0\].amount is 10{9,}.*, not a finite"),
     "text": ({"transactions": [{**BUY, "amount": "10"}]}, r"transactions\[0\].amount must be a number, not '10'"),
     "truth": ({"transactions": [{**BUY, "amount": True}]}, r"amount must be a number, not True"),
     "no amount": ({"transactions": [BUY, {"txn_ts": "2023-06-01"}]}, r"transactions\[1\].amount is missing"),

@@ -67,7 +67,7 @@ def test_models_of_two_feature_sets_have_no_layout_in_common(
         ({"tickets": [1]}, r"feature 'tickets' must be a number or null, not \[1\]"),
         ({"tickets": float("nan")}, "feature 'tickets' is nan, not a finite number"),
         ({"tickets": float("-inf")}, "feature 'tickets' is -inf, not a finite number"),
-        ({"tickets": 10**400}, "feature 'tickets' is 10+…, not a finite number"),
+        ({"tickets": 10**400}, "feature 'tickets' is 10{9,}.*, not a finite number"),
         ({"region": 3}, "feature 'region' must be text or null, not 3"),
     ],
 )
