@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 
 def loadtest(
-    url: Annotated[str, typer.Argument(help="Where every request goes.")],
+    url: Annotated[str, typer.Argument(help="Where every request goes; {id} in it, with GET, stands for the customer.")],
     rate: Annotated[
         float | None,
         typer.Option(help="Requests a second, come what may (open loop). Default: closed loop."),
@@ -57,7 +57,7 @@ def loadtest(
         str | None, typer.Option(help="A file with one customer id a line, or `lake`: those of the newest scores.")
     ] = None,
     key: Annotated[
-        str, typer.Option(help="API key.", envvar="AXIOM_LOADTEST_KEY", show_envvar=True, show_default=False)
+        str, typer.Option(help="API key.", envvar="LOADTEST_KEY", show_envvar=True, show_default=False)
     ] = "",
     timeout: Annotated[float, typer.Option(help="Seconds after which a request has failed.")] = 10.0,
     seed: Annotated[int, typer.Option(help="Seed of arrivals and order.")] = 42,

@@ -61,6 +61,11 @@ def test_get_puts_the_id_into_the_query_whatever_is_in_it(server: Any) -> None:
     assert set(server.targets) == {"/ok?v=1&customer_id=%C3%A4%20b%26c%2Fd%3D%3F%23%0D%0A"}
 
 
+def test_get_puts_the_id_into_the_path_where_the_url_has_a_place_for_it(server: Any) -> None:
+    run_load(LoadPlan(f"{server.url}/ok/{{id}}?v=1", rate=100, method="GET", ids=["ä/b"], **QUICK))
+    assert set(server.targets) == {"/ok/%C3%A4%2Fb?v=1"}
+
+
 def test_a_batch_holds_so_many_ids_even_where_there_are_fewer(server: Any) -> None:
     run_load(LoadPlan(f"{server.url}/ok", rate=50, batch=3, ids=["a", "b", "c", "d"], **QUICK))
     run_load(LoadPlan(f"{server.url}/ok", rate=50, batch=3, ids=["a"], **QUICK))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MOST_DISTINCT = 10_000
 MOST_CONNECTIONS = 5_000
+IN_PATH = "{id}"
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class LoadPlan:
     """One load test.
 
     Attributes:
-        url: `http://host[:port]/path`, where every request goes.
+        url: `http://host[:port]/path`, where every request goes; `{id}` in it, with GET, stands for the customer.
         rate: requests a second that arrive whatever the service does (open loop); None: each connection sends its next
             request when it has the last answer (closed loop).
         seconds: length of the measurement.
@@ -106,6 +107,8 @@ class LoadPlan:
             return [self._request("", orjson.dumps({"customer_ids": group})) for group in full]
         if self.method == "POST":
             return [self._request("", orjson.dumps({"customer_id": one})) for one in chosen]
+        if IN_PATH in self.url:
+            return [self._request("", b"", quote(one, safe="")) for one in chosen]
         return [self._request(f"customer_id={quote(one, safe='')}", b"") for one in chosen]
 
     def offsets(self) -> Iterator[float]:
@@ -122,8 +125,8 @@ class LoadPlan:
             at += dice.expovariate(self.rate)
             yield at
 
-    def _request(self, query: str, body: bytes) -> bytes:
-        parts = urlsplit(self.url)
+    def _request(self, query: str, body: bytes, customer: str = "") -> bytes:
+        parts = urlsplit(self.url.replace(IN_PATH, customer))
         query = "&".join(filter(None, (parts.query, query)))
         target = (quote(parts.path, safe="/%:@!$&'()*+,;=~-._") or "/") + (f"?{query}" if query else "")
         lines = [f"{self.method} {target} HTTP/1.1", f"host: {parts.netloc.rpartition('@')[2]}"]
