@@ -1,0 +1,329 @@
+"""Online scoring on this machine, load generator included: keys, limits, metrics and inference log are on.
+
+`rates`    open loop at 1,000 requests/s: churn by id, CLV with intervals, LightGBM with explanation.
+`closed`   64 connections, and batches of 100, against two peers under a bare uvicorn worker in the same run: the same
+           application, and a plain Starlette route that looks a vector up in a dict and scores it.
+`changes`  500 requests/s while a model is promoted, a changed configuration is deployed, a replica is killed.
+`scaling`  1 -> 3 -> 1 replicas under closed-loop load, in the mode that is shipped.
+`costs`    start to first 200, memory of each process.
+
+Each figure is the median of the rounds. One Ray is started for all parts but `scaling`, `changes` (own configurations).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+AXIOM = str(Path(sys.executable).with_name("axiom"))
+PORT, GRPC_PORT, PEER_PORT, GCS_PORT = 8090, 9090, 8091, 6399
+PARTS = ("rates", "closed", "changes", "scaling", "costs")
+BASE = f"http://127.0.0.1:{PORT}/api/predict"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--quick", action="store_true", help="2,000 customers, 5 seconds and one round")
+    arguments.add_argument("--home", type=Path, help="keep the company here, and use it again")
+    arguments.add_argument("parts", nargs="*", choices=[*PARTS, []], help=f"default: {' '.join(PARTS)}")
+    given = arguments.parse_args()
+    parts = given.parts or PARTS
+    size = Size(2_000, 5, 1, 15) if given.quick else Size(20_000, 60, 3, 40)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(given.home or Path(folder, "home"), size)
+        bench.prepare()
+        if {"rates", "closed", "costs"} & set(parts):
+            with bench.cluster(), bench.deployed() as took:
+                if "costs" in parts:
+                    bench.costs(took)
+                if "rates" in parts:
+                    bench.rates()
+                if "closed" in parts:
+                    bench.closed()
+        if "changes" in parts:
+            with bench.cluster(), bench.deployed(min_replicas=2, max_replicas=2):
+                bench.changes()
+        if "scaling" in parts:
+            with bench.cluster(), bench.deployed(min_replicas=1, max_replicas=3, upscale=3, downscale=8):
+                bench.scaling()
+
+
+class Size:
+    def __init__(self, customers: int, seconds: int, rounds: int, change_seconds: int) -> None:
+        self.customers, self.seconds, self.rounds, self.change_seconds = customers, seconds, rounds, change_seconds
+
+
+class Bench:
+    def __init__(self, home: Path, size: Size) -> None:
+        self.home, self.size = home, size
+        home.mkdir(parents=True, exist_ok=True)
+        self.environment = {
+            **os.environ,
+            "AXIOM_HOME": str(home),
+            "AXIOM_LOG_LEVEL": "WARNING",
+            "RAY_SERVE_ENABLE_HA_PROXY": "1",
+            "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+            "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+            "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "2",
+            "RAY_ADDRESS": f"127.0.0.1:{GCS_PORT}",
+        }
+        self.key = ""
+
+    def axiom(self, *words: str, ray: bool = False) -> Any:
+        environment = dict(self.environment)
+        if not ray:
+            environment |= {"AXIOM_ENGINE": "inline"}
+            environment.pop("RAY_ADDRESS")
+        done = subprocess.run([AXIOM, *words, "--json"], env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            sys.exit(f"axiom {' '.join(words)}: {done.stderr[-2000:]}")
+        return json.loads(done.stdout)
+
+    def prepare(self) -> None:
+        """A company, two LightGBM versions, a CLV model, scores, a key and a list of ids."""
+        if not (self.home / "ids.txt").exists():
+            from axiom.sources.synthetic import iter_chunks, write
+
+            self.axiom("init")
+            for path in write(
+                iter_chunks("shop", seed=1, customers=self.size.customers, events_per_week=0.3), self.home / "files"
+            ):
+                if path.stem in ("transactions", "events", "customers") and path.parent == self.home / "files":
+                    self.axiom("ingest", str(path), "--entity", path.stem)
+            for _ in range(2):
+                self.axiom("train", "churn", "--horizon", "90", "--model", "lightgbm")
+            self.axiom("train", "clv", "--horizon", "90", "--model", "bg_nbd")
+            self.axiom("models", "promote", "churn@1", "--reason", "benchmark")
+            self.axiom("score")
+            found = self.axiom("sql", "select customer_id from scores")
+            (self.home / "ids.txt").write_text("\n".join(row["customer_id"] for row in found["rows"]))
+        self.key = self.axiom(
+            *("key", "create", "benchmark", "--scope", "predict", "--scope", "explain"),
+            *("--rate", "1000000", "--burst", "1000000"),
+        )["key"]
+
+    @contextmanager
+    def cluster(self) -> Iterator[None]:
+        command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus", "2"]
+        command += ["--port", str(GCS_PORT), "--include-dashboard", "false", "--object-store-memory", "200000000"]
+        environment = {name: value for name, value in self.environment.items() if name != "RAY_ADDRESS"}
+        head = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            time.sleep(8)
+            yield
+        finally:
+            os.killpg(head.pid, signal.SIGTERM)
+            head.wait(30)
+            time.sleep(3)
+
+    @contextmanager
+    def deployed(
+        self, *, min_replicas: int = 1, max_replicas: int = 1, upscale: int = 30, downscale: int = 300
+    ) -> Iterator[float]:
+        started = time.perf_counter()
+        self.axiom("serve", "deploy", str(self.config(min_replicas, max_replicas, upscale, downscale)), ray=True)
+        yield time.perf_counter() - started
+
+    def config(self, least: int, most: int, upscale: int, downscale: int, **args: Any) -> Path:
+        from axiom.serve.config import load_serve_config
+
+        body = yaml.safe_load(Path(load_serve_config().source).read_text(encoding="utf-8"))
+        body["http_options"]["port"], body["grpc_options"]["port"] = PORT, GRPC_PORT
+        (predict,) = [one for one in body["applications"] if one["name"] == "predict"]
+        predict["args"] = {"settings": {"home": str(self.home)}, **args}
+        scaling = predict["deployments"][0]["autoscaling_config"]
+        scaling |= {"min_replicas": least, "max_replicas": most, "look_back_period_s": min(upscale, 10)}
+        scaling |= {"upscale_delay_s": upscale, "downscale_delay_s": downscale}
+        for one in body["applications"]:
+            one["args"] = {**one["args"], "settings": {"home": str(self.home)}}
+        path = self.home / "serve.yaml"
+        path.write_text(yaml.safe_dump(body), encoding="utf-8")
+        return path
+
+    def load(self, url: str, *words: str, seconds: float | None = None) -> dict[str, Any]:
+        seconds = self.size.seconds if seconds is None else seconds
+        return self.axiom(
+            "loadtest", url, "--ids", str(self.home / "ids.txt"), "--key", self.key, "--seconds", str(seconds), *words
+        )
+
+    def rounds(self, url: str, *words: str, seconds: float | None = None) -> dict[str, float]:
+        """Medians over the rounds; errors are added up."""
+        found = [self.load(url, *words, seconds=seconds) for _ in range(self.size.rounds)]
+        told = {name: statistics.median(one["latency_ms"][name] for one in found) for name in ("p50", "p95", "p99")}
+        told["max"] = max(one["latency_ms"]["max"] for one in found)
+        return told | {
+            "rate": statistics.median(one["rate"] for one in found),
+            "errors": sum(one["errors"] for one in found),
+            "generator": statistics.median(one["generator_cpu"] for one in found),
+        }
+
+    def rates(self) -> None:
+        print(f"\nopen loop, 1,000 requests/s, {self.size.seconds} s, median of {self.size.rounds}")
+        print(f"{'':34}{'p50':>8}{'p95':>8}{'p99':>8}{'max':>9}{'errors':>8}   ms")
+        for name, path, words in (
+            ("churn by id (LightGBM)", "/churn", ("--rate", "1000")),
+            ("churn by id, Poisson arrivals", "/churn", ("--rate", "1000", "--arrivals", "poisson")),
+            ("CLV with intervals", "/clv", ("--rate", "1000")),
+            ("churn with explanation and CLV", "/explain/{id}", ("--rate", "1000", "--method", "GET")),
+        ):
+            told = self.rounds(BASE + path, *words)
+            print(
+                f"{name:34}{told['p50']:8.2f}{told['p95']:8.2f}{told['p99']:8.2f}{told['max']:9.1f}{told['errors']:8.0f}"
+            )
+
+    def closed(self) -> None:
+        print(f"\nclosed loop, 64 connections, median of {self.size.rounds}")
+        seconds = min(self.size.seconds, 15)
+        with self.peer("same"):
+            same = self.rounds(f"http://127.0.0.1:{PEER_PORT}/churn", seconds=seconds)
+        with self.peer("plain"):
+            plain = self.rounds(f"http://127.0.0.1:{PEER_PORT}/churn", seconds=seconds)
+        ours = self.rounds(f"{BASE}/churn", seconds=seconds)
+        clv = self.rounds(f"{BASE}/clv", seconds=seconds)
+        for name, told in (("axiom serve, churn by id", ours), ("axiom serve, CLV", clv)):
+            print(f"{name:44}{told['rate']:9,.0f}/s  p95 {told['p95']:.1f} ms  errors {told['errors']:.0f}")
+        for name, told in (("bare uvicorn, the same application", same), ("bare uvicorn, a plain route", plain)):
+            ratio = ours["rate"] / told["rate"]
+            print(f"{name:44}{told['rate']:9,.0f}/s  p95 {told['p95']:.1f} ms  axiom serve reaches {ratio:.0%}")
+        batch = self.rounds(f"{BASE}/churn", "--batch", "100", "--connections", "16", seconds=seconds)
+        print(f"{'axiom serve, churn, batches of 100':44}{batch['rate'] * 100:9,.0f} predictions/s")
+        batch = self.rounds(f"{BASE}/clv", "--batch", "100", "--connections", "16", seconds=seconds)
+        print(f"{'axiom serve, CLV, batches of 100':44}{batch['rate'] * 100:9,.0f} predictions/s")
+
+    @contextmanager
+    def peer(self, which: str) -> Iterator[None]:
+        command = [sys.executable, "-m", "uvicorn", f"serving:{which}", "--factory", "--app-dir", "benchmarks"]
+        command += ["--port", str(PEER_PORT), "--no-access-log", "--log-level", "warning"]
+        server = subprocess.Popen(command, env={**self.environment, "OMP_NUM_THREADS": "1"})
+        try:
+            time.sleep(8)
+            yield
+        finally:
+            server.terminate()
+            server.wait(30)
+
+    def changes(self) -> None:
+        print("\n500 requests/s on two replicas while something changes")
+        for name, change in (
+            ("nothing", lambda: None),
+            ("a model is promoted", self.promote),
+            ("a changed configuration is deployed", self.redeploy),
+            ("a replica is killed", self.kill),
+        ):
+            timer = threading.Timer(self.size.change_seconds / 4, change)
+            timer.start()
+            told = self.load(f"{BASE}/churn", "--rate", "500", seconds=self.size.change_seconds)
+            timer.join()
+            print(
+                f"{name:38}{told['errors']:>4} of {told['requests']:,} failed {told['statuses']}, "
+                f"p99 {told['latency_ms']['p99']:.1f} ms, worst {told['latency_ms']['max']:.0f} ms"
+            )
+            time.sleep(15)  # a killed replica comes back before the next part
+
+    def promote(self) -> None:
+        self.axiom("models", "promote", "churn@2", "--reason", "benchmark")
+
+    def redeploy(self) -> None:
+        self.axiom("serve", "deploy", str(self.config(2, 2, 30, 300, cache_ttl_seconds=200.0)), ray=True)
+
+    def kill(self) -> None:
+        os.kill(self.replicas()[0].pid, signal.SIGKILL)
+
+    def replicas(self) -> list[psutil.Process]:
+        return [one for one in psutil.process_iter() if _titled(one, "ServeReplica:predict")]
+
+    def scaling(self) -> None:
+        print("\nreplicas under closed-loop load of 64 connections for 60 s, then none")
+        started = time.perf_counter()
+        load = threading.Thread(target=self.load, args=(f"{BASE}/churn",), kwargs={"seconds": 60})
+        load.start()
+        seen = 0
+        while time.perf_counter() - started < 180:
+            now = len(self.replicas())
+            if now != seen:
+                print(f"  {time.perf_counter() - started:5.0f} s: {now} replicas")
+                seen = now
+            if not load.is_alive() and seen == 1:
+                break
+            time.sleep(0.5)
+        load.join()
+
+    def costs(self, took: float) -> None:
+        print(f"\nfrom `axiom serve deploy` to the first 200 of both applications: {took:.1f} s")
+        for title in ("ServeReplica:predict", "ServeReplica:platform", "ServeController", "HAProxy"):
+            for one in (one for one in psutil.process_iter() if _titled(one, title)):
+                memory = one.memory_full_info()
+                print(f"  {title:24} {memory.pss / 1e6:6.0f} MB (PSS), {memory.uss / 1e6:.0f} MB of its own")
+
+
+def _titled(process: psutil.Process, title: str) -> bool:
+    try:
+        return title in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def same() -> Any:
+    """The application itself under uvicorn."""
+    from axiom.serve.predict.http import create_app
+    from axiom.serve.predict.options import PredictOptions
+    from axiom.serve.predict.replica import Replica
+    from axiom.serve.predict.service import Service
+    from axiom.settings import load_settings
+
+    return create_app(Service(Replica(load_settings(), PredictOptions()).start()))
+
+
+def plain() -> Any:
+    """What one would write in an afternoon: a dict of vectors, the model, JSON."""
+    import orjson
+    from starlette.applications import Starlette
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    from axiom.pipelines.workspace import opened
+    from axiom.scoring.compiled import CompiledChurn
+    from axiom.scoring.loading import model_files
+    from axiom.scoring.online.store import filled, open_store
+    from axiom.settings import load_settings
+
+    settings = load_settings()
+    with opened(settings) as ws:
+        model = CompiledChurn.of(model_files(ws.registry, "churn", "1"))
+    store = open_store(settings, readonly=True)
+    held = filled(store)
+    bound = model.bind(held.layout)
+    ids = (settings.home / "ids.txt").read_text().splitlines()
+    vectors = dict(zip(ids, store.get_many(held.generation, ids), strict=True))
+
+    async def churn(request: Any) -> Response:
+        customer = orjson.loads(await request.body())["customer_id"]
+        answer = bound.score(vectors[customer])
+        return Response(
+            orjson.dumps({"customer_id": customer, "p_churn": answer.p_churn}), media_type="application/json"
+        )
+
+    return Starlette(routes=[Route("/churn", churn, methods=["POST"])])
+
+
+if __name__ == "__main__":
+    main()
