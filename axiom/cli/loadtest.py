@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 
 def loadtest(
-    url: Annotated[str, typer.Argument(help="Where every request goes; {id} in it, with GET, stands for the customer.")],
+    url: Annotated[str, typer.Argument(help="Where requests go; {id} in it, with GET, stands for the customer.")],
     rate: Annotated[
         float | None,
         typer.Option(help="Requests a second, come what may (open loop). Default: closed loop."),
