@@ -12,7 +12,7 @@ from axiom.contracts import ENTITIES
 from axiom.errors import BadInputError, TooLargeError
 from axiom.features.kernel import compute
 from axiom.features.plan import compile_plan
-from axiom.scoring.posted_rows import CUSTOMER, PostedEntity, microseconds
+from axiom.scoring.posted_rows import CUSTOMER, PostedEntity, microseconds, shown
 from axiom.scoring.posted_schema import needed_columns, schema_for
 from axiom.sources.cleaning import DAWN
 
@@ -169,22 +169,22 @@ def _coded(layout: VectorLayout, name: str, value: Any) -> float:
         return math.nan
     if name in layout.layout.levels:
         if not isinstance(value, str):
-            raise BadInputError(f"feature {name!r} must be text or null, not {_shown(value)}")
+            raise BadInputError(f"feature {name!r} must be text or null, not {shown(value)}")
         return layout.layout.code(name, value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadInputError(f"feature {name!r} must be a number or null, not {_shown(value)}")
+        raise BadInputError(f"feature {name!r} must be a number or null, not {shown(value)}")
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise BadInputError(f"feature {name!r} is {_shown(value)}, not a finite number", hint="null means missing")
+        raise BadInputError(f"feature {name!r} is {shown(value)}, not a finite number", hint="null means missing")
     return number
 
 
 def _cut(as_of: datetime) -> int:
     if not isinstance(as_of, datetime) or as_of.tzinfo is None:
-        raise BadInputError(f"as_of must be a time with a zone, not {_shown(as_of)}")
+        raise BadInputError(f"as_of must be a time with a zone, not {shown(as_of)}")
     cut = microseconds(as_of.astimezone(UTC))
     if cut <= DAWN:
         raise BadInputError(f"as_of {as_of:%Y-%m-%d} is before 1900")
@@ -197,8 +197,3 @@ def _only(row: pa.Table, names: Sequence[str]) -> pa.Table:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(name[:80] for name in names[:5]) + (", …" if len(names) > 5 else "")
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:40]}…"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
@@ -143,7 +144,7 @@ def _hold_since(columns: dict[str, list[Any]]) -> None:
 
 def _text(where: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise BadInputError(f"{where} must be text, not {_shown(value)}")
+        raise BadInputError(f"{where} must be text, not {shown(value)}")
     if len(value) > _LONGEST_TEXT:
         raise BadInputError(f"{where} has {len(value):,} characters, more than {_LONGEST_TEXT:,}")
     return value
@@ -151,13 +152,13 @@ def _text(where: str, value: Any) -> str:
 
 def _number(where: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadInputError(f"{where} must be a number, not {_shown(value)}")
+        raise BadInputError(f"{where} must be a number, not {shown(value)}")
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise BadInputError(f"{where} is {_shown(value)}, not a finite number")
+        raise BadInputError(f"{where} is {shown(value)}, not a finite number")
     return number
 
 
@@ -168,9 +169,9 @@ def _time(where: str, value: Any) -> int:
     except (ValueError, OverflowError):
         found = None
     if found is None:
-        raise BadInputError(f"{where} is no time: {_shown(value)}", hint="for example 2024-05-31T12:00:00Z")
+        raise BadInputError(f"{where} is no time: {shown(value)}", hint="for example 2024-05-31T12:00:00Z")
     if found < DAWN:
-        raise BadInputError(f"{where} is before 1900: {_shown(value)}")
+        raise BadInputError(f"{where} is before 1900: {shown(value)}")
     return found
 
 
@@ -195,6 +196,9 @@ def _narrow(where: str, values: list[Any], kind: str) -> pa.Array:
         raise BadInputError(f"{where} does not fit {kind}: {error}") from error
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
+def shown(value: Any) -> str:
+    """A value for a message: at most 41 characters, and no RecursionError of what is nested a thousand deep."""
+    brief = reprlib.Repr()
+    brief.maxlong = brief.maxstring = 1_000
+    text = brief.repr(value)
     return text if len(text) <= 40 else f"{text[:40]}…"

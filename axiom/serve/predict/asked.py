@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from axiom.errors import BadInputError, MisuseError, TooLargeError
+from axiom.scoring.posted_rows import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -143,10 +144,9 @@ def _other_way(body: dict[str, Any]) -> Asked:
 def _time(text: object) -> datetime:
     try:
         moment = datetime.fromisoformat(text)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        shown = repr(text)[:100]
-        raise BadInputError(f"as_of {shown} is no time", hint="write it like 2011-09-10T00:00:00Z") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        raise BadInputError(f"as_of {shown(text)} is no time", hint="write it like 2011-09-10T00:00:00Z") from None
 
 
 def distinct(customers: Sequence[str]) -> tuple[str, ...]:
