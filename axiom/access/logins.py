@@ -101,7 +101,7 @@ class Logins:
             tx.logins.clear(user.name)
             if dated:
                 tx.users.rehash(user.user_id, renewed)
-            return self._begin(tx, user, client[:200])
+            return self._begin(tx, user, "".join(filter(str.isprintable, client[:200])))
 
     def refresh(self, token: str) -> Grant:
         """Trade a refresh token for the next one and a new access token.

@@ -193,7 +193,8 @@ def _check_link(entry: Entry, reached: Head) -> None:
 def _plain(detail: Mapping[str, Any]) -> dict[str, Any]:
     """As it will be read back: tuples become lists, keys text."""
     try:
-        return cast("dict[str, Any]", json.loads(json.dumps(dict(detail), allow_nan=False)))
+        text = json.dumps(dict(detail), allow_nan=False, ensure_ascii=False)
+        return cast("dict[str, Any]", json.loads(text.encode()))
     except (TypeError, ValueError) as error:
         raise BadInputError(f"the detail of an audit entry is not JSON: {error}") from None
 

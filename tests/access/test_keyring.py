@@ -252,3 +252,8 @@ def test_an_open_door_lets_anybody_in_without_a_limit() -> None:
     for text in (None, "whatever"):
         assert door.check(text, "predict").rate == float("inf")
     assert door.degraded is None
+
+
+def test_an_open_door_opens_no_more_than_it_was_told_to() -> None:
+    with pytest.raises(ForbiddenError, match=r"does not open 'users\.write'"):
+        OpenDoor(frozenset({"predict"})).check(None, "users.write")

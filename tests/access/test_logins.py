@@ -7,6 +7,7 @@ import jwt
 import pytest
 from argon2 import PasswordHasher
 
+from axiom.access.keys import issue
 from axiom.access.limits import LocalLimiter
 from axiom.access.logins import Logins, create_user, set_disabled, set_password
 from axiom.access.passwords import Passwords
@@ -220,6 +221,14 @@ def test_a_session_ends_by_itself_and_is_forgotten(logins: Logins, time: Time) -
         assert tx.sessions.find(grant.session_id) is None
 
 
+def test_a_client_may_call_itself_anything(logins: Logins) -> None:
+    grant = logins.login("ann", GOOD, address="here", client="M\0ozilla\ud800\n" + "x" * 10_000)
+    with logins.database.reading() as tx:
+        (session,) = tx.sessions.list(grant.user.user_id)
+    assert session.client.startswith("Mozillax")
+    assert len(session.client) <= 200
+
+
 def test_a_new_role_counts_at_once(logins: Logins) -> None:
     grant = enter(logins)
     with logins.database.transaction() as tx:
@@ -368,3 +377,18 @@ def test_a_taken_name_a_bad_role_and_a_weak_password_are_refused(logins: Logins)
 def test_a_user_is_shown_without_the_hash(logins: Logins) -> None:
     with logins.database.reading() as tx:
         assert repr(tx.users.get("ann")) == "User('ann', analyst)"
+
+
+def test_the_tables_of_access_go_down_and_up_again_with_data(logins: Logins) -> None:
+    enter(logins)
+    refused(lambda: enter(logins, password="wrong"), "wrong name")
+    with logins.database.transaction() as tx:
+        issue(tx, "shop", scopes=["predict"], actor="root")
+        tx.sources.register("crm", kind="file", entity="events", config={})
+    logins.database.migrate("0001")
+    logins.database.migrate()
+    with logins.database.transaction() as tx:
+        assert (tx.users.list(), tx.keys.list(), tx.audit.list()) == ([], [], [])
+        assert [source.name for source in tx.sources.list()] == ["crm"], "what 0001 made is kept"
+        create_user(tx, logins.passwords, "ann", role="administrator", password=GOOD, actor="setup")
+    assert enter(logins)

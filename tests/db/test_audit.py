@@ -240,6 +240,7 @@ def test_what_is_no_anchor_is_refused(text: str) -> None:
         (("ann", "key.create", "", {}), MisuseError, "needs an actor"),
         (("ann", "key.create", "key:1", {"rate": float("nan")}), BadInputError, "is not JSON"),
         (("ann", "key.create", "key:1", {"when": object()}), BadInputError, "is not JSON"),
+        (("ann", "key.create", "key:1", {"reason": "\ud800"}), BadInputError, "is not JSON"),
     ],
 )
 def test_an_entry_that_makes_no_sense_is_refused(
