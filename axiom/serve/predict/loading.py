@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from axiom.errors import AxiomError, BadInputError, NotFoundError
+from axiom.pipelines.build import schema_of
 from axiom.scoring.compiled import CompiledChurn, CompiledClv
 from axiom.scoring.loading import ModelFiles
 from axiom.serve.predict.lines import KINDS, Line, Lines, Served
@@ -108,7 +109,7 @@ class LineLoader:
         if version.kind != kind:
             raise BadInputError(f"{version.ref} is a {version.kind} model, not a {kind} model")
         model = self._model(kind, version)
-        posted = Posted.of(model, model.definitions or self._other_definitions(), self._schema())
+        posted = Posted.of(model, model.definitions or self._other_definitions(), schema_of(self.ws.lake.snapshots()))
         if isinstance(model, CompiledChurn):
             bound: Any = posted.bound if store is None else model.bind(store.layout, self.actions)
             extra: dict[str, Any] = {"threshold": model.threshold, "explainable": model.explainable}
@@ -128,9 +129,6 @@ class LineLoader:
     def _other_definitions(self) -> FeatureSet | None:
         """The RFM summary is the same in every feature set: a CLV model that holds none borrows the churn model's."""
         return next((model.definitions for model in self._compiled.values() if model.definitions is not None), None)
-
-    def _schema(self) -> dict[str, dict[str, str]]:
-        return {entity: snapshot.columns for entity, snapshot in self.ws.lake.snapshots().items()}
 
 
 def _kept(kind: Kind, store: StoreInfo | None, before: Lines) -> Line[Any] | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from axiom.errors import BadInputError
 from axiom.scoring.compiled import posted_layout
-from axiom.scoring.history import features_of_history, vector_of_features
+from axiom.scoring.history import HistoryReader, vector_of_features
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,14 +26,12 @@ class Posted:
     Attributes:
         bound: the model.
         layout: of its vectors.
-        definitions: of the features, None where the model's artefact does not say.
-        schema: entity -> column -> type in the lake, for features in SQL.
+        reader: of histories; None where the model's artefact does not say how its features are made.
     """
 
     bound: BoundChurn | BoundClv
     layout: VectorLayout
-    definitions: FeatureSet | None
-    schema: Mapping[str, Mapping[str, str]]
+    reader: HistoryReader | None
 
     @classmethod
     def of(
@@ -42,9 +40,16 @@ class Posted:
         definitions: FeatureSet | None,
         schema: Mapping[str, Mapping[str, str]],
     ) -> Posted:
-        """Bind a model to its own features."""
+        """Bind a model to its own features.
+
+        Args:
+            model: the model.
+            definitions: of its features.
+            schema: entity -> column -> type in the lake, for features in SQL.
+        """
         layout = posted_layout([model])
-        return cls(model.bind(layout), layout, definitions, schema)
+        reader = None if definitions is None else HistoryReader(definitions, layout, schema=schema)
+        return cls(model.bind(layout), layout, reader)
 
     def of_features(self, features: Mapping[str, Any]) -> FloatArray:
         """The vector of features by name.
@@ -60,9 +65,9 @@ class Posted:
         Raises:
             BadInputError: the rows are no history, or the model does not say how its features are made.
         """
-        if self.definitions is None:
+        if self.reader is None:
             raise BadInputError(
                 "the model's artefact does not hold its feature definitions, so a history cannot become features",
                 hint="send features, or train the model again",
             )
-        return features_of_history(self.definitions, self.layout, history, as_of, schema=self.schema)
+        return self.reader.vector(history, as_of)

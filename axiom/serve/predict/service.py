@@ -10,12 +10,12 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from axiom.errors import BadInputError, NotFoundError, TooManyError
+from axiom.errors import BadInputError, NotFoundError, TooManyError, UnavailableError
 from axiom.scoring.online.store import GoneError
 from axiom.serve.predict.replies import batch_reply, explanation, log_row, reply_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from axiom.access.keyring import Caller
     from axiom.maths.arrays import FloatArray
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 VECTORISE_FROM = 8
 """From so many customers on the vectorised path is quicker than one row after the other."""
+SLICE = 50
+"""Customers of a batch that are scored before others get a turn: some milliseconds of the slowest models."""
 HISTORY_DAYS = 30
 HISTORY_MOST = 1000
 
@@ -89,12 +91,19 @@ class Service:
         if asked.source != "id":
             return await self._posted(kind, asked, self._replica.lines.line(kind), request)
         work = self._one if asked.single else self._batch
+        return await self._present(lambda lines: work(kind, asked.customers, lines, request))
+
+    async def _present(self, work: Callable[[Lines], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+        """Work from the present picture; where its vectors are gone after two publishes, look again, once."""
+        lines = self._replica.lines
         try:
-            return await work(kind, asked.customers, self._replica.lines, request)
+            return await work(lines)
         except GoneError:
-            # Two publishes went by since this picture was taken: look again, once.
-            await asyncio.to_thread(self._replica.refresh, gone=True)
-            return await work(kind, asked.customers, self._replica.lines, request)
+            await asyncio.to_thread(self._replica.refresh, gone=lines)
+        try:
+            return await work(self._replica.lines)
+        except GoneError as error:
+            raise UnavailableError(error.message, hint="features are being published; try again") from error
 
     async def _one(self, kind: Kind, customers: Sequence[str], lines: Lines, request: Request) -> dict[str, Any]:
         line = lines.line(kind)
@@ -104,8 +113,8 @@ class Service:
             raise _unknown(customer, lines)
         served = line.of(customer)
         answer = served.bound.score(vector)
-        if self._replica.probe is None:
-            self._replica.probe = vector
+        if self._replica.probe[0] is not lines.view:
+            self._replica.probe = lines.view, vector
         reply = reply_of(kind, served, answer, customer, lines.as_of_text, cached=cached)
         self._record(kind, served, answer, customer, "id", request, lines.held().info.as_of, cached=cached)
         if line.shadows:
@@ -119,7 +128,9 @@ class Service:
             NotFoundError: the customer has no features.
             UnavailableError: there is no churn model, or the store does not answer.
         """
-        lines = self._replica.lines
+        return await self._present(lambda lines: self._explain(customer, lines, request))
+
+    async def _explain(self, customer: str, lines: Lines, request: Request) -> dict[str, Any]:
         line = lines.line("churn")
         vector, cached = await self._replica.vectors.one(lines.held(), customer)
         if vector is None:
@@ -173,7 +184,8 @@ class Service:
                 self._replica.shadow.offer(kind, customer, vector, request.request_id, _key(request))
         for rows in sides.values():
             served = line.of(rows[0][0])
-            for (customer, _), answer in zip(rows, _scored(served, [vector for _, vector in rows]), strict=True):
+            found_answers = await _scored(served, [vector for _, vector in rows])
+            for (customer, _), answer in zip(rows, found_answers, strict=True):
                 answers[customer] = served, answer
         predictions = []
         for customer, _ in known:
@@ -235,12 +247,16 @@ class Service:
         )  # fmt: skip
 
 
-def _scored(served: Served[Any], vectors: Sequence[FloatArray]) -> Sequence[Any]:
+async def _scored(served: Served[Any], vectors: Sequence[FloatArray]) -> Sequence[Any]:
     if len(vectors) < VECTORISE_FROM:
         return [served.bound.score(vector) for vector in vectors]
     import numpy as np
 
-    return list(served.bound.score_many(np.stack(vectors)))
+    answers: list[Any] = []
+    for start in range(0, len(vectors), SLICE):
+        answers += served.bound.score_many(np.stack(vectors[start : start + SLICE]))
+        await asyncio.sleep(0)  # single customers do not wait for a whole batch
+    return answers
 
 
 def _key(request: Request) -> str:
