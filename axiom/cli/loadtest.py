@@ -112,7 +112,7 @@ def _lines(report: LoadReport) -> list[str]:
     rows = {"latency": report.latency_ms, "uncorrected": report.uncorrected_ms}
     lines = [
         f"{report.url}: {offered}, {report.connections} connections, {report.seconds:.1f} s",
-        f"  {report.requests:,} requests, {report.rate:,.1f}/s, {report.errors:,} errors",
+        f"  {report.requests:,} requests, {report.errors:,} errors, {report.rate:,.1f}/s succeeded",
         *(
             [f"  {report.rate * report.batch:,.0f} predictions/s in batches of {report.batch}"]
             if report.batch > 1

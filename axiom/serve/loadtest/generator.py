@@ -318,7 +318,7 @@ def _report(plan: LoadPlan, load: _Load, *, cpu: float) -> LoadReport:
         connections=plan.connections,
         batch=plan.batch,
         requests=len(taken.latency),
-        rate=len(taken.latency) / measured,
+        rate=(len(taken.latency) - taken.errors.total()) / measured,
         statuses=dict(sorted(taken.statuses.items())),
         errors=taken.errors.total(),
         error_examples={what: taken.examples.get(what, "") for what in sorted(taken.errors)},

@@ -60,7 +60,7 @@ class LoadReport:
         connections: kept open.
         batch: ids in one request.
         requests: that were due within the measurement; every one of them is counted, answered or not.
-        rate: requests a second that came to an end.
+        rate: requests a second that succeeded.
         statuses: HTTP status, or what went wrong -> requests.
         errors: requests with a status of 400 and more, or none at all.
         error_examples: what went wrong -> beginning of the first body.
