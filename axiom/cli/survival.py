@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from axiom.cli.console import AsOf, JsonFlag, emit, parse_days, parse_time, settings, table, workspace
+from axiom.cli.models import split_reference
 from axiom.cli.train import Back, Every, Features, Gate, Latest, Name, train
 from axiom.errors import MisuseError
 
@@ -87,6 +88,35 @@ def km(
             report, folder = stage.km(ws, asked)
             where = Path(ws.lake.storage.full(folder))
     emit({**report.to_dict(), "report_path": str(where)}, as_json=json, lines=_km_lines(report, where))
+
+
+@survival.command("customer", epilog="Example: axiom survival customer C0042 --horizons 30,90,180 --elapsed 45")
+def customer(
+    customer_id: Annotated[str, typer.Argument(metavar="CUSTOMER", help="Id of the customer.", show_default=False)],
+    horizons: Annotated[str, typer.Option(help="Days ahead, by commas.")] = "30,90,180",
+    elapsed: Annotated[
+        float, typer.Option(min=0.0, help="Days without the event since the cut-off: everything is told given these.")
+    ] = 0.0,
+    model: Annotated[str, typer.Option(help="Survival version.")] = "survival",
+    as_of: AsOf = None,
+    json: JsonFlag = False,
+) -> None:
+    """P(churn) of one customer at several horizons, the median, and survival given the time elapsed."""
+    from axiom.pipelines.survival_customer import customer_ahead
+
+    asked = [float(parse_days(part.strip(), "--horizons")) for part in horizons.split(",")]
+    moment = parse_time(as_of, "--as-of") if as_of else None
+    with workspace() as ws:
+        found = customer_ahead(ws, customer_id, asked, model=split_reference(model), as_of=moment, elapsed=elapsed)
+    given = f", {found.elapsed:g} {found.unit} later and no event yet" if found.elapsed else ""
+    median = "beyond the follow-up" if found.median is None else f"{found.median:g} {found.unit} ahead"
+    event = "churn" if found.outcome == "churn" else "the next activity"
+    rows = [
+        {"within": f"{one.horizon:g} {found.unit}", "P(churn)": f"{one.p_churn:.3f}", "S(t)": f"{one.survival:.3f}"}
+        for one in found.ahead
+    ]
+    lines = [f"customer {found.customer} as of {found.as_of:%Y-%m-%d}{given}, {found.model}", "", *table(rows)]
+    emit(found, as_json=json, lines=[*lines, f"  median time to {event}: {median}"])
 
 
 def train_survival(

@@ -112,6 +112,24 @@ def test_a_cox_model_is_registered_and_scored_like_any_churn_model(axiom: Axiom,
     assert shown["card"]["calibration"]["proportionality"]["degrees_of_freedom"] > 5
 
 
+def test_one_customer_at_several_horizons(axiom: Axiom) -> None:
+    told(axiom("train", "survival", "--horizon", "30", "--name", "ahead", "--json"))
+    named = told(axiom("sql", "select distinct customer_id from events order by 1 limit 1", "--json"))
+    customer = str(next(iter(named["rows"][0].values())) if isinstance(named["rows"][0], dict) else named["rows"][0][0])
+    asked = ("survival", "customer", customer, "--model", "ahead", "--as-of", "2024-03-01")
+    found = told(axiom(*asked, "--horizons", "30,10", "--json"))
+    assert [one["horizon"] for one in found["ahead"]] == [10.0, 30.0]
+    near, far = (one["p_churn"] for one in found["ahead"])
+    assert 0 < near < far < 1
+    later = told(axiom(*asked, "--horizons", "20", "--elapsed", "10", "--json"))
+    assert later["ahead"][0]["survival"] == pytest.approx((1 - far) / (1 - near))
+    code, out, _ = axiom(*asked, "--elapsed", "5", "--horizons", "10")
+    assert code == 0
+    assert "5 days later and no event yet" in out
+    code, _, err = axiom(*asked, "--horizons", "5000")
+    assert (code, "says nothing beyond" in err) == (2, True)
+
+
 def test_people_get_a_table_and_warnings(axiom: Axiom) -> None:
     code, out, _ = axiom("train", "survival", "--horizon", "30", "--activity", "any", "--name", "back")
     assert code == 0
@@ -143,6 +161,8 @@ def test_a_table_needs_no_lake(axiom: Axiom, waltons: Path, tmp_path: Path, monk
         (("survival", "km", "--duration", "T"), 2, "describe a --table"),
         (("survival", "km", "--table", "x.csv"), 2, "a --table needs its --duration and --event columns"),
         (("survival", "km", "--table", "x.csv", "--duration", "a", "--event", "b"), 1, "there is no file"),
+        (("survival", "customer", "C1", "--horizons", "30,soon"), 2, "'soon' is not a number of days"),
+        (("survival", "customer", "C1", "--model", "nothing"), 1, "nothing"),
         (("train", "survival", "--horizon", "400"), 1, "too short for a horizon"),
         (("train", "survival", "--horizon", "30", "--strata", "colour"), 2, "no feature 'colour' to stratify by"),
         (("train", "survival", "--ridge", "-1"), 2, "ridge -1"),
