@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import tempfile
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,9 @@ _FILES = {
 }
 
 
+_PREFIX = "axiom-haproxy-"
+
+
 def prefer_fast_ingress() -> None:
     """Choose the HAProxy ingress and throughput mode for a Ray that this process is going to start.
 
@@ -45,13 +49,34 @@ def prefer_fast_ingress() -> None:
         os.environ.setdefault(name, str(_folder() / file))
 
 
-def forget_ingress_files() -> None:
-    """Delete what the proxy of this process has left behind."""
-    shutil.rmtree(_folder(), ignore_errors=True)
+def end_ingress() -> None:
+    """End the proxy that this process had started, and delete its files.
+
+    Ray ends the actor that minds the proxy; a proxy that was reloaded meanwhile (another replica came) outlives it, and
+    would hold the port.
+    """
+    _end(_folder())
+
+
+def end_abandoned_ingress() -> None:
+    """The same for processes that were killed before they could."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        number = folder.name.removeprefix(_PREFIX)
+        if number.isdigit() and not Path("/proc", number).exists() and Path("/proc/self").exists():
+            _end(folder)
+
+
+def _end(folder: Path) -> None:
+    named = f"{folder}/".encode()
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended meanwhile, or belongs to somebody else
+            if named in process.read_bytes():
+                os.kill(int(process.parent.name), signal.SIGTERM)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _folder() -> Path:
-    return Path(tempfile.gettempdir()) / f"axiom-haproxy-{os.getpid()}"  # short: it holds Unix sockets
+    return Path(tempfile.gettempdir()) / f"{_PREFIX}{os.getpid()}"  # short: it holds Unix sockets
 
 
 def refuse_slow_ingress(environment: Mapping[str, str] = os.environ) -> None:

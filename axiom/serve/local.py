@@ -18,7 +18,13 @@ from axiom.engine.on_ray import RayEngine
 from axiom.errors import MisuseError, UnavailableError
 from axiom.serve.config import load_serve_config
 from axiom.serve.config_rules import APPLICATIONS, FAST_INGRESS
-from axiom.serve.ingress import forget_ingress_files, prefer_fast_ingress, refuse_busy_ports, refuse_slow_ingress
+from axiom.serve.ingress import (
+    end_abandoned_ingress,
+    end_ingress,
+    prefer_fast_ingress,
+    refuse_busy_ports,
+    refuse_slow_ingress,
+)
 from axiom.settings import mask_url
 
 if TYPE_CHECKING:
@@ -72,6 +78,7 @@ def serving(
         config = load_serve_config().changed(host=host, port=port, grpc_port=grpc_port)
     config = config.changed(settings=told(settings))
     if not joins:
+        end_abandoned_ingress()
         refuse_busy_ports(config)
     RayEngine.start(settings)
     try:
@@ -225,7 +232,7 @@ def stop(config: ServeConfig, *, graceful: bool = True, joined: bool = True) -> 
     finally:
         if not joined:
             ray.shutdown()
-            forget_ingress_files()
+            end_ingress()
 
 
 def _say_if_slow(say: Callable[[str], None]) -> None:

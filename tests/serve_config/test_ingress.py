@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
+import tempfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -17,7 +22,15 @@ from axiom.cli.app import app
 from axiom.errors import ConflictError, MisuseError, UnavailableError
 from axiom.serve.config import checked, load_serve_config
 from axiom.serve.config_rules import FAST_INGRESS
-from axiom.serve.ingress import is_free, prefer_fast_ingress, refuse_busy_ports, refuse_slow_ingress, some_free_port
+from axiom.serve.ingress import (
+    end_abandoned_ingress,
+    end_ingress,
+    is_free,
+    prefer_fast_ingress,
+    refuse_busy_ports,
+    refuse_slow_ingress,
+    some_free_port,
+)
 from axiom.serve.local import base_url, serving, state, told
 from axiom.settings import load_settings
 
@@ -75,8 +88,6 @@ def test_an_environment_that_chooses_the_slow_proxy_is_refused_before_ray_starts
 
 
 def test_the_fast_ingress_is_chosen_unless_the_environment_chose_already(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     before = dict(os.environ)
     monkeypatch.setenv("RAY_SERVE_HAPROXY_NBTHREAD", "3")
     try:
@@ -89,6 +100,28 @@ def test_the_fast_ingress_is_chosen_unless_the_environment_chose_already(monkeyp
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def test_the_proxy_of_a_process_that_was_killed_is_ended_and_others_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", "pass"])
+    gone.wait()
+    proxies = {}
+    for owner in (gone.pid, os.getpid()):
+        folder = tmp_path / f"axiom-haproxy-{owner}"
+        folder.mkdir()
+        waits = "import sys; sys.stdin.read()"
+        proxies[owner] = subprocess.Popen([sys.executable, "-c", waits, f"{folder}/haproxy.cfg"], stdin=subprocess.PIPE)
+    end_abandoned_ingress()
+    assert proxies[gone.pid].wait(10) == -signal.SIGTERM
+    assert proxies[os.getpid()].poll() is None
+    end_ingress()
+    assert proxies[os.getpid()].wait(10) == -signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+    for proxy in proxies.values():
+        proxy.communicate()
 
 
 def test_passwords_stay_out_of_what_ray_keeps(tmp_path: Path) -> None:
