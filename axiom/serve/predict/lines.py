@@ -142,6 +142,7 @@ class Lines:
         """
         if self.view is None:
             raise UnavailableError(
-                "the online feature store is empty", hint="run `axiom score` or `axiom online sync` first"
+                "no features were read from the online store yet: it is empty, or away since before the start",
+                hint="/health says which; `axiom score` or `axiom online sync` fill it",
             )
         return self.view

@@ -81,7 +81,7 @@ class Replica:
         self._problems: dict[str, str] = {}
         self._seen: CacheView | None = None
         self._again = 0.0
-        self.probe: FloatArray | None = None
+        self.probe: tuple[CacheView | None, FloatArray | None] = (None, None)
         self._refreshing = threading.Lock()
         self._stop = threading.Event()
         self._measure()
@@ -111,17 +111,18 @@ class Replica:
         self.log.flush()
         return read_inference(self._ws.lake.storage, since, until, customer_id=customer)
 
-    def refresh(self, *, gone: bool = False) -> None:
+    def refresh(self, *, gone: Lines | None = None) -> None:
         """Look at store and registry, and take over what changed; what cannot be read is noted and stays as it was.
 
         Args:
-            gone: the generation in use is not in the store any more, so keeping it is no way out.
+            gone: a picture whose generation is not in the store any more, so keeping it is no way out.
         """
         with self._refreshing:
             view = self._visible()
             try:
-                if gone or self._changed(view):
-                    self._take(self._loader.load(view, self.lines), gone=gone)
+                lost = gone is self.lines  # of many requests that find out at once, the first one mends it
+                if lost or self._changed(view):
+                    self._take(self._loader.load(view, self.lines), gone=lost)
                 self._problems.pop("database", None)
             except AxiomError as error:
                 self._note("database", error)
@@ -141,8 +142,6 @@ class Replica:
         if lost and not gone and before.view is not None:
             problems = {kind: f"{text}; the features before are still in use" for kind, text in found.problems.items()}
             found = replace(before, revision=found.revision, problems=problems)
-        elif found.view is not before.view:
-            self.probe = None
         self.lines = found  # one assignment: a request sees the old picture or the new one
 
     def _visible(self) -> CacheView | None:
@@ -161,12 +160,12 @@ class Replica:
         Raises:
             AxiomError: one of them cannot.
         """
-        probe = self.probe
-        if probe is not None:
-            for kind in KINDS:
-                line = self.lines.churn if kind == "churn" else self.lines.clv
-                if line is not None:
-                    line.champion.bound.score(probe)
+        (view, vector), lines = self.probe, self.lines
+        if vector is None or view is not lines.view:
+            return  # nobody asked yet; and a vector of before may have to be read in another way
+        for line in (lines.churn, lines.clv):
+            if line is not None:
+                line.champion.bound.score(vector)
 
     def health(self) -> dict[str, Any]:
         """Every component: `ok`, `degraded` (answers, but something is wrong) or `unavailable`."""
@@ -180,9 +179,9 @@ class Replica:
             **{f"model {kind}": text for kind, text in lines.problems.items()},
             **({"keys": text} if (text := self.keys.degraded) else {}),
             **({"limits": text} if (text := self.limiter.degraded) else {}),
+            **({"store": "nothing was published yet"} if held is None else {}),
             **({"store": text} if (text := self._cache.degraded) else {}),
             **({"inference log": stats.error} if stats.error else {}),
-            **({"store": "nothing was published yet"} if held is None else {}),
             **({"load": f"the event loop runs {self.lag.seconds:.2f} s late"} if self.overloaded else {}),
         }
         able = held is not None and any(models.values())
@@ -227,6 +226,7 @@ class Replica:
         while not self._stop.wait(self._options.watch_seconds):
             try:
                 self.refresh()
+                self._problems.pop("watch", None)
             except Exception as error:  # noqa: BLE001  (a watcher that dies leaves a replica that never changes)
                 self._note("watch", error)
 

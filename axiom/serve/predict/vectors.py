@@ -38,14 +38,20 @@ class Vectors:
 
     async def many(self, view: CacheView, customers: Sequence[str]) -> list[Found]:
         """The vectors of many customers, in their order; see `one`."""
-        missing = [name for name in dict.fromkeys(customers) if not view.fresh(name)] if self.remote else []
+        distinct = dict.fromkeys(customers)
+        missing = [name for name in distinct if not view.fresh(name)] if self.remote else []
         if not missing:
             return view.get_many(customers)
-        try:
-            view.keep(missing, await asyncio.to_thread(view.fetch, missing))
-        except UnavailableError:
-            return view.get_many(customers)  # what is in memory past its time is better than nothing
-        held = [name for name in dict.fromkeys(customers) if view.fresh(name)]
+        # Taken before anybody waits: what is kept meanwhile may push it out of a small cache.
+        asked = set(missing)
+        held = [name for name in distinct if name not in asked]
         found = dict(zip(held, view.get_many(held), strict=True))
-        fetched = set(missing)
-        return [(found[name][0], name not in fetched) if name in found else (None, False) for name in customers]
+        try:
+            fetched = await asyncio.to_thread(view.fetch, missing)
+        except UnavailableError:
+            # What is in memory past its time is better than nothing.
+            found |= zip(missing, view.get_many(missing), strict=True)
+        else:
+            view.keep(missing, fetched)
+            found |= {name: (vector, False) for name, vector in zip(missing, fetched, strict=True)}
+        return [found[name] for name in customers]
