@@ -21,9 +21,11 @@ from axiom.serve.config_rules import APPLICATIONS, FAST_INGRESS
 from axiom.serve.ingress import (
     end_abandoned_ingress,
     end_ingress,
+    is_free,
     prefer_fast_ingress,
     refuse_busy_ports,
     refuse_slow_ingress,
+    some_free_port,
 )
 from axiom.settings import mask_url
 
@@ -61,7 +63,7 @@ def serving(
         config: default: the one that Axiom brings along.
         host: where to listen, where `config` is not given.
         port: likewise.
-        grpc_port: likewise.
+        grpc_port: likewise; default: the usual one, or a free one where somebody holds it.
         say: told what happens.
         graceful: at the end, let requests in flight finish and replicas write what they hold.
 
@@ -76,6 +78,8 @@ def serving(
     prefer_fast_ingress()
     if config is None:
         config = load_serve_config().changed(host=host, port=port, grpc_port=grpc_port)
+        if grpc_port is None and config.grpc_port and not is_free(config.host, config.grpc_port):
+            config = config.changed(grpc_port=some_free_port())  # nobody has asked for that one
     config = config.changed(settings=told(settings))
     if not joins:
         end_abandoned_ingress()
@@ -220,13 +224,12 @@ def stop(config: ServeConfig, *, graceful: bool = True, joined: bool = True) -> 
         joined: whether the Ray is somebody else's.
     """
     import ray
-    from ray import serve
+    from ray.serve.context import _get_global_client
     from ray.serve.exceptions import RayServeException
 
     try:
         if joined or graceful:
-            for name in config.applications:
-                serve.delete(name)
+            _get_global_client().delete_apps(list(config.applications))
     except (RayServeException, ray.exceptions.RayError, ConnectionError):
         logging.getLogger(__name__).debug("nothing left to take away", exc_info=True)
     finally:
