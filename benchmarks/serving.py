@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -61,7 +62,7 @@ def main() -> None:
             with bench.cluster(), bench.deployed(min_replicas=2, max_replicas=2):
                 bench.changes()
         if "scaling" in parts:
-            with bench.cluster(), bench.deployed(min_replicas=1, max_replicas=3, upscale=3, downscale=8):
+            with bench.cluster(), bench.deployed(min_replicas=1, max_replicas=3, upscale=11, downscale=60):
                 bench.scaling()
 
 
@@ -82,6 +83,7 @@ class Bench:
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
             "RAY_SERVE_HAPROXY_NBTHREAD": "1",
             "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "2",
+            "RAY_AUTH_MODE": "token",  # `ray start` asks for its token by default, a client has to say that it has one
             "RAY_ADDRESS": f"127.0.0.1:{GCS_PORT}",
         }
         self.key = ""
@@ -128,11 +130,12 @@ class Bench:
             command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
         try:
-            time.sleep(8)
+            await_port(GCS_PORT)
+            time.sleep(5)
             yield
         finally:
             os.killpg(head.pid, signal.SIGTERM)
-            head.wait(30)
+            head.wait(90)
             time.sleep(3)
 
     @contextmanager
@@ -151,7 +154,7 @@ class Bench:
         (predict,) = [one for one in body["applications"] if one["name"] == "predict"]
         predict["args"] = {"settings": {"home": str(self.home)}, **args}
         scaling = predict["deployments"][0]["autoscaling_config"]
-        scaling |= {"min_replicas": least, "max_replicas": most, "look_back_period_s": min(upscale, 10)}
+        scaling |= {"min_replicas": least, "max_replicas": most, "look_back_period_s": min(upscale, 15)}
         scaling |= {"upscale_delay_s": upscale, "downscale_delay_s": downscale}
         for one in body["applications"]:
             one["args"] = {**one["args"], "settings": {"home": str(self.home)}}
@@ -215,7 +218,7 @@ class Bench:
         command += ["--port", str(PEER_PORT), "--no-access-log", "--log-level", "warning"]
         server = subprocess.Popen(command, env={**self.environment, "OMP_NUM_THREADS": "1"})
         try:
-            time.sleep(8)
+            await_port(PEER_PORT)
             yield
         finally:
             server.terminate()
@@ -257,7 +260,7 @@ class Bench:
         load = threading.Thread(target=self.load, args=(f"{BASE}/churn",), kwargs={"seconds": 60})
         load.start()
         seen = 0
-        while time.perf_counter() - started < 180:
+        while time.perf_counter() - started < 300:
             now = len(self.replicas())
             if now != seen:
                 print(f"  {time.perf_counter() - started:5.0f} s: {now} replicas")
@@ -273,6 +276,15 @@ class Bench:
             for one in (one for one in psutil.process_iter() if _titled(one, title)):
                 memory = one.memory_full_info()
                 print(f"  {title:24} {memory.pss / 1e6:6.0f} MB (PSS), {memory.uss / 1e6:.0f} MB of its own")
+
+
+def await_port(port: int) -> None:
+    for _ in range(300):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.2)
+    sys.exit(f"nobody listens on {port}")
 
 
 def _titled(process: psutil.Process, title: str) -> bool:
