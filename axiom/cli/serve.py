@@ -48,9 +48,11 @@ def serve(
     """Answer predictions over HTTP and gRPC until interrupted; check the configuration; ask after the service."""
     if ctx.invoked_subcommand is not None:
         return
+    from axiom.serve.ingress import prefer_fast_ingress
     from axiom.serve.local import run_until_stopped
 
     loaded = settings()
+    prefer_fast_ingress()  # before Ray is imported, which reading the configuration does
     changed = _load(config).changed(
         host=host,
         port=port,
