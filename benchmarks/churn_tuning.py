@@ -36,9 +36,9 @@ COLUMNS = 25
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the customers, few trials")
+    parser.add_argument("--quick", action="store_true", help="half the customers, few trials")
     quick = parser.parse_args().quick
-    customers, trials = (500, 6) if quick else (5000, 40)
+    customers, trials = (500, 6) if quick else (1000, 16)
     work = plan_work(table(customers, cutoffs=8), HORIZON, ChurnOptions(models=("logistic", "lightgbm")))
     print(f"{customers:,} customers, {len(work.folds)} folds, {COLUMNS} columns, {trials} trials")
     print(f"{'search':24}{'seconds':>9}{'trials/min':>12}{'ratio':>8}")

@@ -9,7 +9,20 @@ import typer
 
 from axiom.cli.console import AsOf, JsonFlag, emit, parse_days, parse_time, settings, table, workspace
 from axiom.cli.models import split_reference
-from axiom.cli.train import Back, Every, Features, Gate, Latest, Name, train
+from axiom.cli.train import (
+    ActiveWithin,
+    Activity,
+    Back,
+    Churn,
+    Every,
+    Features,
+    Gate,
+    Latest,
+    Name,
+    churn_definition,
+    train,
+    training_request,
+)
 from axiom.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -17,7 +30,6 @@ if TYPE_CHECKING:
 
     from axiom.maths.intervals import MetricValue
     from axiom.pipelines.survival import TableRequest
-    from axiom.training.definition import ChurnDefinition
     from axiom.training.survival_km import KmCurve, KmReport
     from axiom.training.survival_report import SurvivalReport
 
@@ -29,8 +41,6 @@ Event = Annotated[str | None, typer.Option("--event", help="Column of the table 
 Positive = Annotated[str | None, typer.Option("--positive", help="Value of --event that means seen. Default: guessed.")]
 Drop = Annotated[list[str] | None, typer.Option("--drop", help="Column of the table to leave out; repeatable.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for the report of a table. Default: in AXIOM_HOME.")]
-Churn = Annotated[str, typer.Option("--churn", help="inactivity, cancellation, or auto: what the data suggest.")]
-Activity = Annotated[str, typer.Option(help="What counts as activity: transactions, events or any.")]
 Level = Annotated[float, typer.Option(help="Confidence level of every interval.")]
 
 MOST_TERMS = 15
@@ -128,9 +138,7 @@ def train_survival(
     ] = None,
     churn: Churn = "auto",
     activity: Activity = "",
-    active_within: Annotated[
-        int | None, typer.Option(help="Only customers active in so many days are at risk.")
-    ] = None,
+    active_within: ActiveWithin = None,
     level: Level = 0.95,
     name: Name = None,
     as_of: Latest = None,
@@ -148,7 +156,6 @@ def train_survival(
 ) -> None:
     """Fit Cox's proportional hazards, judge it on later customers and register it; or on a table, out of fold."""
     from axiom.pipelines import survival as stage
-    from axiom.pipelines.train import TrainRequest
     from axiom.training.survival import SurvivalOptions
 
     request = _table(table_file, duration, event, positive, drop)
@@ -162,15 +169,7 @@ def train_survival(
         lines = _report_lines(result.report, "not registered: rows without times", result.report.warnings, folder)
         emit(payload, as_json=json, lines=lines)
         return
-    asked = TrainRequest(
-        horizon=parse_days(horizon or "90", "--horizon"),
-        name=name,
-        as_of=parse_time(as_of, "--as-of") if as_of else None,
-        every=parse_days(every, "--every"),
-        back=back,
-        feature_set=features,
-        gate=gate,
-    )
+    asked = training_request(horizon or "90", name, as_of, every, back, features, gate)
     with workspace() as ws:
         trained = stage.train_survival(
             ws, asked, options=options, definition=churn_definition(churn, activity, active_within)
@@ -180,19 +179,6 @@ def train_survival(
     payload = {"model": trained.version.ref, "report": report.to_dict(), "report_path": trained.report_path}
     lines = _report_lines(report, trained.version.ref, trained.warnings, where)
     emit({**payload, "warnings": trained.warnings}, as_json=json, lines=lines)
-
-
-def churn_definition(kind: str, activity: str, active_within: int | None = None) -> ChurnDefinition | None:
-    """What the options say churn means; None where they leave it to the data."""
-    from axiom.training.definition import ChurnDefinition
-
-    if kind == "auto" and not activity and not active_within:
-        return None
-    return ChurnDefinition(
-        "inactivity" if kind == "auto" else kind,  # type: ignore[arg-type]  # it checks its words itself
-        activity or "transactions",  # type: ignore[arg-type]
-        active_within,
-    )
 
 
 def _table(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from axiom.pipelines.workspace import Workspace
     from axiom.training.churn_report import ChurnReport
     from axiom.training.clv import ClvBacktest
+    from axiom.training.definition import ChurnDefinition
     from axiom.training.options import ChurnOptions
 
 train = typer.Typer(no_args_is_help=True, help="Train a model and register it: churn or clv.")
@@ -37,6 +38,12 @@ StaticTable = Annotated[
     typer.Option("--table", help="A file of labelled rows without times, instead of the lake; registers nothing."),
 ]
 Gate = Annotated[bool, typer.Option("--gate/--no-gate", help="Refuse data that do not pass `axiom quality`.")]
+Churn = Annotated[str, typer.Option("--churn", help="inactivity, cancellation, or auto: what the data suggest.")]
+Activity = Annotated[str, typer.Option(help="What counts as activity: transactions, events or any.")]
+ActiveWithin = Annotated[int | None, typer.Option(help="Only customers active in so many days are at risk.")]
+Scheme = Annotated[str, typer.Option(help="Folds: expanding or sliding.")]
+Window = Annotated[int | None, typer.Option(help="Cut-offs of a sliding fold.")]
+Calibrated = Annotated[str, typer.Option(help="auto, none, platt or isotonic.")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="What to compare; repeatable.")]
 
 CHURN_COLUMNS = {
@@ -69,16 +76,12 @@ def register(app: typer.Typer) -> None:
 def train_churn(
     horizon: Horizon = "90",
     model: Models = None,
-    churn: Annotated[
-        str, typer.Option("--churn", help="inactivity, cancellation, or auto: what the data suggest.")
-    ] = "auto",
-    activity: Annotated[str, typer.Option(help="What counts as activity: transactions, events or any.")] = "",
-    active_within: Annotated[
-        int | None, typer.Option(help="Only customers active in so many days are at risk.")
-    ] = None,
-    scheme: Annotated[str, typer.Option(help="Folds: expanding or sliding.")] = "expanding",
-    window: Annotated[int | None, typer.Option(help="Cut-offs of a sliding fold.")] = None,
-    calibration: Annotated[str, typer.Option(help="auto, none, platt or isotonic.")] = "auto",
+    churn: Churn = "auto",
+    activity: Activity = "",
+    active_within: ActiveWithin = None,
+    scheme: Scheme = "expanding",
+    window: Window = None,
+    calibration: Calibrated = "auto",
     class_weight: Annotated[str, typer.Option(help="none or balanced.")] = "none",
     value_weight: Annotated[bool, typer.Option("--value-weight", help="Rows count as the customer is worth.")] = False,
     contact_cost: Annotated[float | None, typer.Option(help="Of contacting one customer; sets the threshold.")] = None,
@@ -99,7 +102,7 @@ def train_churn(
     from axiom.pipelines.train import train_churn as run
     from axiom.training.options import ChurnOptions
 
-    definition = _definition(churn, activity, active_within)
+    definition = churn_definition(churn, activity, active_within)
     with workspace() as ws:
         options = ChurnOptions(
             **({"models": tuple(model)} if model else {}),  # type: ignore[arg-type]
@@ -115,7 +118,10 @@ def train_churn(
             _judge_table(ws, static, target, positive, options, as_json=json)
             return
         trained = run(
-            ws, _request(horizon, name, as_of, every, back, features, gate), options=options, definition=definition
+            ws,
+            training_request(horizon, name, as_of, every, back, features, gate),
+            options=options,
+            definition=definition,
         )
         report: ChurnReport = trained.result.report
         lines = [f"{trained.version.ref}: {report.verdict}", *_churn_lines(report)]
@@ -179,7 +185,7 @@ def train_clv(
 
     with workspace() as ws:
         options = ClvOptions(**({"candidates": tuple(model)} if model else {}), seed=ws.settings.seed)  # type: ignore[arg-type]
-        trained = run(ws, _request(horizon, name, as_of, every, back, features, gate), options=options)
+        trained = run(ws, training_request(horizon, name, as_of, every, back, features, gate), options=options)
         lines = [f"{trained.version.ref}: {trained.version.card.model_type}, horizon {horizon}"]
         if trained.result.backtest is not None:
             lines += ["", *_backtest_lines(trained.result.backtest)]
@@ -205,15 +211,16 @@ def backtest_clv(
 
     with workspace() as ws:
         options = ClvOptions(**({"candidates": tuple(model)} if model else {}), seed=ws.settings.seed)  # type: ignore[arg-type]
-        found = run(ws, _request(horizon, None, as_of, every, back, features, gate), options=options)
+        found = run(ws, training_request(horizon, None, as_of, every, back, features, gate), options=options)
         lines = [*_backtest_lines(found.backtest), *_ending(ws, found.report_path, found.warnings)]
     payload = {"backtest": found.backtest.to_dict(), "report_path": found.report_path, "warnings": found.warnings}
     emit(payload, as_json=json, lines=lines)
 
 
-def _request(
+def training_request(
     horizon: str, name: str | None, as_of: str | None, every: str, back: int | None, features: Path | None, gate: bool
 ) -> TrainRequest:
+    """What the options of any training ask for."""
     from axiom.pipelines.train import TrainRequest
 
     return TrainRequest(
@@ -227,17 +234,17 @@ def _request(
     )
 
 
-def _definition(kind: str, activity: str, active_within: int | None) -> Any:
-    from axiom.errors import MisuseError
+def churn_definition(kind: str, activity: str, active_within: int | None = None) -> ChurnDefinition | None:
+    """What the options say churn means; None where they leave it to the data."""
     from axiom.training.definition import ChurnDefinition
 
-    if kind == "auto":
-        if activity or active_within:
-            return ChurnDefinition("inactivity", activity or "transactions", active_within)  # type: ignore[arg-type]
+    if kind == "auto" and not activity and not active_within:
         return None
-    if kind not in ("inactivity", "cancellation"):
-        raise MisuseError(f"--churn {kind!r} is unknown", hint="inactivity, cancellation or auto")
-    return ChurnDefinition(kind, activity or "transactions", active_within)  # type: ignore[arg-type]
+    return ChurnDefinition(
+        "inactivity" if kind == "auto" else kind,  # type: ignore[arg-type]  # it checks its words itself
+        activity or "transactions",  # type: ignore[arg-type]
+        active_within,
+    )
 
 
 def _churn_row(name: str, metrics: dict[str, MetricValue | None], champion: str) -> dict[str, Any]:

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from axiom.cli.console import JsonFlag, emit, parse_days, parse_time, table, workspace
-from axiom.cli.survival import Activity, Churn, churn_definition
-from axiom.cli.train import (  # noqa: TC001 - Typer reads annotations when it runs
+from axiom.cli.console import JsonFlag, emit, table, workspace
+from axiom.cli.train import (
+    ActiveWithin,
+    Activity,
     Back,
+    Calibrated,
+    Churn,
     Every,
     Features,
     Gate,
@@ -17,6 +20,10 @@ from axiom.cli.train import (  # noqa: TC001 - Typer reads annotations when it r
     Latest,
     Models,
     Name,
+    Scheme,
+    Window,
+    churn_definition,
+    training_request,
 )
 
 if TYPE_CHECKING:
@@ -46,12 +53,10 @@ def tune_churn(
     model: Models = None,
     churn: Churn = "auto",
     activity: Activity = "",
-    active_within: Annotated[
-        int | None, typer.Option(help="Only customers active in so many days are at risk.")
-    ] = None,
-    scheme: Annotated[str, typer.Option(help="Folds: expanding or sliding.")] = "expanding",
-    window: Annotated[int | None, typer.Option(help="Cut-offs of a sliding fold.")] = None,
-    calibration: Annotated[str, typer.Option(help="auto, none, platt or isotonic.")] = "auto",
+    active_within: ActiveWithin = None,
+    scheme: Scheme = "expanding",
+    window: Window = None,
+    calibration: Calibrated = "auto",
     seed: Annotated[int | None, typer.Option(min=0, help="Default: AXIOM_SEED.")] = None,
     name: Name = None,
     as_of: Latest = None,
@@ -62,21 +67,12 @@ def tune_churn(
     json: JsonFlag = False,
 ) -> None:
     """Search models and hyper-parameters on the folds of `train churn`, then train, judge and register the best."""
-    from axiom.pipelines.train import TrainRequest
     from axiom.pipelines.tune import tune_churn as run
     from axiom.training.options import ChurnOptions
     from axiom.training.tuning.search import SearchOptions
 
     search = SearchOptions(trials, None if time_limit is None else parse_seconds(time_limit), concurrency, resume)
-    request = TrainRequest(
-        horizon=parse_days(horizon, "--horizon"),
-        name=name,
-        as_of=parse_time(as_of, "--as-of") if as_of else None,
-        every=parse_days(every, "--every"),
-        back=back,
-        feature_set=features,
-        gate=gate,
-    )
+    request = training_request(horizon, name, as_of, every, back, features, gate)
     with workspace() as ws:
         options = ChurnOptions(
             models=tuple(model or ("auto",)),
@@ -113,20 +109,11 @@ def tune_clv(
     json: JsonFlag = False,
 ) -> None:
     """Search CLV candidates and hyper-parameters at rolling origins, then train and register the best beside BG/NBD."""
-    from axiom.pipelines.train import TrainRequest
     from axiom.pipelines.tune_clv import tune_clv as run
     from axiom.training.clv.candidates import candidate_names
     from axiom.training.clv.options import ClvOptions
 
-    request = TrainRequest(
-        horizon=parse_days(horizon, "--horizon"),
-        name=name,
-        as_of=parse_time(as_of, "--as-of") if as_of else None,
-        every=parse_days(every, "--every"),
-        back=back,
-        feature_set=features,
-        gate=gate,
-    )
+    request = training_request(horizon, name, as_of, every, back, features, gate)
     with workspace() as ws:
         searched = tuple(model or (known for known in candidate_names() if known != "xgboost"))
         options = ClvOptions(candidates=searched, seed=ws.settings.seed)

@@ -19,8 +19,30 @@ if TYPE_CHECKING:
     from axiom.training.catalogue.model import RowScorer
 
 
+class Stored:
+    """What every registered churn predictor can do: refuse stale features, and turn into files."""
+
+    feature_set: str
+
+    def check_feature_set(self, version: str) -> None:
+        """Refuse features of another version than the model was trained on.
+
+        Raises:
+            BadInputError: the versions differ.
+        """
+        if version != self.feature_set:
+            raise BadInputError(
+                f"the features are of feature-set version {version!r}, the model was trained on {self.feature_set!r}",
+                hint="build features with the model's version, or train a model on the new one",
+            )
+
+    def to_files(self) -> dict[str, bytes]:
+        """The model as files: JSON, npz without pickle, LightGBM text."""
+        return dump(self)
+
+
 @dataclass(frozen=True, eq=False)
-class ChurnModel:
+class ChurnModel(Stored):
     """A calibrated model. Only data: `to_files` and `from_files` use no pickle.
 
     Attributes:
@@ -57,22 +79,6 @@ class ChurnModel:
         """A fast function from one raw vector, shape (p,), to the calibrated P(churn)."""
         score, calibrate = self.model.compile(), self.calibrator.predict
         return lambda vector: float(calibrate([score(vector)])[0])
-
-    def check_feature_set(self, version: str) -> None:
-        """Refuse features of another version than the model was trained on.
-
-        Raises:
-            BadInputError: the versions differ.
-        """
-        if version != self.feature_set:
-            raise BadInputError(
-                f"the features are of feature-set version {version!r}, the model was trained on {self.feature_set!r}",
-                hint="build features with the model's version, or train a model on the new one",
-            )
-
-    def to_files(self) -> dict[str, bytes]:
-        """The model as files: JSON, npz without pickle, LightGBM text."""
-        return dump(self)
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> ChurnModel:

@@ -12,8 +12,8 @@ from axiom.errors import BadInputError, CorruptError, MisuseError
 from axiom.maths.calibration import Identity, Isotonic, Platt, ReliabilityBand
 from axiom.training.catalogue import storable
 from axiom.training.catalogue.layout import numbers
-from axiom.training.catalogue.store import dump, load
-from axiom.training.churn_model import ChurnModel
+from axiom.training.catalogue.store import load
+from axiom.training.churn_model import ChurnModel, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +60,7 @@ def stratum_values(M: FloatArray, place: IntArray) -> FloatArray:
 
 
 @dataclass(frozen=True, eq=False)
-class SurvivalModel:
+class SurvivalModel(Stored):
     """A Cox model S_s(t | x) = exp(−H_s(t)·exp((z − mean)·coefficients)), z the encoded covariates.
 
     It has the interface of `ChurnModel`, and says more: churn for any horizon, the median, conditional survival.
@@ -211,22 +211,6 @@ class SurvivalModel:
             return still if returns else 1.0 - still
 
         return score
-
-    def check_feature_set(self, version: str) -> None:
-        """Refuse features of another version than the model was trained on.
-
-        Raises:
-            BadInputError: the versions differ.
-        """
-        if version != self.feature_set:
-            raise BadInputError(
-                f"the features are of feature-set version {version!r}, the model was trained on {self.feature_set!r}",
-                hint="build features with the model's version, or train a model on the new one",
-            )
-
-    def to_files(self) -> dict[str, bytes]:
-        """The model as files: JSON, npz without pickle."""
-        return dump(self)
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> SurvivalModel:
