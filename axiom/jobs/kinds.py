@@ -53,6 +53,24 @@ class JobKind:
             problems = "; ".join(_problem(found) for found in error.errors(include_input=False, include_url=False))
         raise MisuseError(f"job {self.name}: {problems}", hint=f"axiom jobs kinds {self.name}")
 
+    def check(self, values: Mapping[str, Any], *, later: set[str]) -> None:
+        """Refuse parameters that `read` would refuse, whatever those of `later` turn out to be.
+
+        Raises:
+            MisuseError: as for `read`; also where `later` names no parameter.
+        """
+        if unknown := sorted(later - set(self.params.model_fields)):
+            raise MisuseError(f"job {self.name}: {unknown[0]}: no such parameter", hint=f"axiom jobs kinds {self.name}")
+        try:
+            self.params.model_validate(dict(values))
+        except ValidationError as error:
+            found = error.errors(include_input=False, include_url=False)
+        else:
+            return
+        wrong = [_problem(one) for one in found if one["type"] != "missing" or str(one["loc"][0]) not in later]
+        if wrong:
+            raise MisuseError(f"job {self.name}: {'; '.join(wrong)}", hint=f"axiom jobs kinds {self.name}")
+
 
 KINDS: Mapping[str, JobKind] = {
     kind.name: kind
