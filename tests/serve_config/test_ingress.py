@@ -88,18 +88,14 @@ def test_an_environment_that_chooses_the_slow_proxy_is_refused_before_ray_starts
 
 
 def test_the_fast_ingress_is_chosen_unless_the_environment_chose_already(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = dict(os.environ)
+    monkeypatch.delenv("RAY_SERVE_HAPROXY_STATS_PORT", raising=False)
     monkeypatch.setenv("RAY_SERVE_HAPROXY_NBTHREAD", "3")
-    try:
-        with socket.create_server(("", 8404)) if is_free("", 8404) else socket.socket():
-            prefer_fast_ingress()
-        chosen = {name: os.environ[name] for name in FAST_INGRESS}
-        assert chosen == {**FAST_INGRESS, "RAY_SERVE_HAPROXY_NBTHREAD": "3"}
-        assert os.environ["RAY_SERVE_HAPROXY_STATS_PORT"] != "8404"  # somebody held it
-        assert len(os.environ["RAY_SERVE_HAPROXY_SOCKET_PATH"]) < 60  # a Unix socket has room for 107
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    with socket.create_server(("", 8404)) if is_free("", 8404) else socket.socket():
+        prefer_fast_ingress()
+    chosen = {name: os.environ[name] for name in FAST_INGRESS}
+    assert chosen == {**FAST_INGRESS, "RAY_SERVE_HAPROXY_NBTHREAD": "3"}
+    assert os.environ["RAY_SERVE_HAPROXY_STATS_PORT"] != "8404"  # somebody held it
+    assert len(os.environ["RAY_SERVE_HAPROXY_SOCKET_PATH"]) < 60  # a Unix socket has room for 107
 
 
 def test_the_proxy_of_a_process_that_was_killed_is_ended_and_others_are_left_alone(
