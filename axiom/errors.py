@@ -106,6 +106,20 @@ class ConflictError(AxiomError):
     problem_type = "conflict"
 
 
+class StaleError(ConflictError):
+    """Somebody else changed it since the caller looked: the `If-Match` of HTTP does not hold."""
+
+    http_status = 412
+    problem_type = "stale"
+
+
+class UnconditionalError(MisuseError):
+    """A change that has to say which state of the thing it is about, and does not."""
+
+    http_status = 428
+    problem_type = "unconditional"
+
+
 class QualityError(AxiomError):
     """A declared gate (data quality, leakage audit, completeness of a card) refused to let the work go on."""
 

@@ -102,6 +102,11 @@ class Settings(BaseSettings):
     rate_burst: float = Field(
         200.0, ge=1, allow_inf_nan=False, description="Requests at once of an API key that has no burst of its own."
     )
+    source_folders: str | None = Field(
+        None,
+        description="Folders, separated by `:`, whose files may be read by sources that are registered over HTTP. "
+        "Unset: <home>/incoming.",
+    )
     s3_endpoint: str | None = Field(None, description="URL of an S3-compatible store. Unset: AWS.")
     s3_region: str | None = Field(None, description="Region of the bucket.")
     s3_access_key: SecretStr | None = Field(None, description="Access key id. Unset: the usual AWS credential chain.")
@@ -128,6 +133,12 @@ class Settings(BaseSettings):
     def database_location(self) -> str:
         """SQLAlchemy URL of the database."""
         return self.database_url or f"sqlite:///{self.home / 'axiom.db'}"
+
+    @property
+    def source_roots(self) -> tuple[Path, ...]:
+        """Folders whose files may be read by sources that are registered over HTTP."""
+        named = [part for part in (self.source_folders or "").split(os.pathsep) if part]
+        return tuple(_absolute(Path(part)) for part in named) or (self.home / "incoming",)
 
     @classmethod
     def describe(cls) -> list[SettingDoc]:

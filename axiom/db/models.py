@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from axiom.db.audit import Audit
+
 Kind = Literal["churn", "clv"]
 Stage = Literal["candidate", "shadow", "canary", "champion", "archived"]
 Action = Literal["register", "promote", "displace", "rollback", "rollout"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
+_TOLD = 500  # characters of a reason in the audit trail
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,11 @@ class ModelEvent:
 
 @dataclass(frozen=True)
 class Models:
-    """Repository of model versions and their history."""
+    """Repository of model versions and their history. Every change leaves an entry in the audit trail too."""
 
     connection: Connection
     clock: Callable[[], datetime]
+    audit: Audit
 
     def add(
         self,
@@ -233,6 +237,9 @@ class Models:
                 reason=reason,
             )
         )
+        # Roll-outs judged by evidence give all of it as their reason; the history keeps it whole.
+        told = {"from": old, "to": new, "reason": reason[:_TOLD]}
+        self.audit.record(actor, f"model.{action}", f"model:{name}@{version}", told)
 
     def _select(self, *conditions: sa.ColumnElement[bool]) -> Sequence[Model]:
         query = sa.select(models).where(*conditions).order_by(models.c.name, models.c.version.desc())

@@ -12,7 +12,9 @@ from axiom.db.events import Events
 from axiom.db.jobs import Jobs
 from axiom.db.keys import Keys
 from axiom.db.models import Models
+from axiom.db.pages import Pages
 from axiom.db.pipeline_runs import PipelineRuns
+from axiom.db.replies import Replies
 from axiom.db.rollouts import Rollouts
 from axiom.db.runs import Runs
 from axiom.db.schedules import Schedules
@@ -58,7 +60,7 @@ class Transaction:
     @cached_property
     def models(self) -> Models:
         """Model versions and their history."""
-        return Models(self.connection, self.clock)
+        return Models(self.connection, self.clock, self.audit)
 
     @cached_property
     def scores(self) -> Scores:
@@ -109,3 +111,13 @@ class Transaction:
     def schedules(self) -> Schedules:
         """What schedules decided."""
         return Schedules(self.connection, self.clock)
+
+    @cached_property
+    def replies(self) -> Replies:
+        """Answers to requests that may be sent again."""
+        return Replies(self.connection, self.clock)
+
+    @cached_property
+    def pages(self) -> Pages:
+        """Parts of long lists."""
+        return Pages(self.connection)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from axiom.db.access_tables import login_failures, sessions, users
 from axiom.db.statements import insert
-from axiom.errors import ConflictError, MisuseError, NotFoundError
+from axiom.errors import ConflictError, MisuseError, NotFoundError, StaleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -143,7 +143,8 @@ class Users:
 
         Raises:
             NotFoundError: No such user.
-            ConflictError: Somebody else changed the user meanwhile, or no administrator would be left.
+            StaleError: Somebody else changed the user meanwhile.
+            ConflictError: No administrator would be left.
         """
         user = self._locked(name, revision)
         changes: dict[str, Any] = {}
@@ -165,14 +166,15 @@ class Users:
         self.audit.record(actor, "user.change", f"user:{user.name}", told)
         return self.get(user.name)
 
-    def delete(self, name: str, *, actor: str) -> None:
+    def delete(self, name: str, *, actor: str, revision: int | None = None) -> None:
         """Forget a user and the user's sessions; the audit trail keeps the name.
 
         Raises:
             NotFoundError: No such user.
+            StaleError: The user is not at that revision any more.
             ConflictError: No administrator would be left.
         """
-        user = self._locked(name, None)
+        user = self._locked(name, revision)
         self._keep_an_administrator(user)
         self.connection.execute(sa.delete(sessions).where(sessions.c.user_id == user.user_id))
         self.connection.execute(sa.delete(users).where(users.c.user_id == user.user_id))
@@ -189,7 +191,7 @@ class Users:
         self.connection.execute(query).all()
         user = self.get(name)
         if revision is not None and revision != user.revision:
-            raise ConflictError(
+            raise StaleError(
                 f"user {user.name!r} was changed meanwhile: revision {user.revision}, not {revision}",
                 hint="look at the user again, then repeat the change",
             )
