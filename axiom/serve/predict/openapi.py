@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from typing import Any
 
 from axiom import __version__
@@ -159,7 +160,7 @@ def document() -> dict[str, Any]:
 def page() -> str:
     """The document as one self-contained HTML page."""
     found = document()
-    parts = [f"<h1>{html.escape(found['info']['title'])}</h1><p>{html.escape(found['info']['description'])}</p>"]
+    parts = [f"<h1>{html.escape(found['info']['title'])}</h1><p>{_prose(found['info']['description'])}</p>"]
     for path, methods in found["paths"].items():
         for method, told in methods.items():
             parts.append(_operation(path, method, told))
@@ -169,6 +170,10 @@ def page() -> str:
     for name, schema in SCHEMAS.items():
         parts.append(f"<h3 id='{name}'>{name}</h3><pre>{html.escape(json.dumps(schema, indent=1))}</pre>")
     return _PAGE.replace("BODY", "".join(parts))
+
+
+def _prose(text: str) -> str:
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def _operation(path: str, method: str, told: dict[str, Any]) -> str:
@@ -317,6 +322,6 @@ def _responses(schema: dict[str, Any], example: dict[str, Any] | None) -> dict[s
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Axiom online scoring</title><style>
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}
-pre{background:#f4f6f8;padding:.8rem;overflow-x:auto;border-radius:6px}h2{margin-top:2.2rem;font-size:1.15rem}
+pre{background:#f4f6f8;padding:.8rem;white-space:pre-wrap;overflow-wrap:anywhere;border-radius:6px}h2{margin-top:2.2rem;font-size:1.15rem}
 td{padding:.2rem .8rem .2rem 0;vertical-align:top}.get,.post{font-size:.8rem;padding:.15rem .5rem;border-radius:4px;
 color:#fff;background:#0b6e4f}.post{background:#1f5fbf}</style><body>BODY</body></html>"""
