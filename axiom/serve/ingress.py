@@ -70,7 +70,8 @@ def _end(folder: Path) -> None:
     named = f"{folder}/".encode()
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):  # it has ended meanwhile, or belongs to somebody else
-            if named in process.read_bytes():
+            command = process.read_bytes()
+            if named in command and b"haproxy" in command.partition(b"\0")[0]:
                 os.kill(int(process.parent.name), signal.SIGTERM)
     shutil.rmtree(folder, ignore_errors=True)
 
