@@ -98,6 +98,12 @@ def test_the_fast_ingress_is_chosen_unless_the_environment_chose_already(monkeyp
     assert len(os.environ["RAY_SERVE_HAPROXY_SOCKET_PATH"]) < 60  # a Unix socket has room for 107
 
 
+def waiting(name: str, *words: str) -> subprocess.Popen[bytes]:
+    """A process that calls itself `name` and waits for the end of its input."""
+    waits = "import sys; sys.stdin.read()"
+    return subprocess.Popen([name, "-c", waits, *words], executable=sys.executable, stdin=subprocess.PIPE)
+
+
 def test_the_proxy_of_a_process_that_was_killed_is_ended_and_others_are_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,16 +114,17 @@ def test_the_proxy_of_a_process_that_was_killed_is_ended_and_others_are_left_alo
     for owner in (gone.pid, os.getpid()):
         folder = tmp_path / f"axiom-haproxy-{owner}"
         folder.mkdir()
-        waits = "import sys; sys.stdin.read()"
-        proxies[owner] = subprocess.Popen([sys.executable, "-c", waits, f"{folder}/haproxy.cfg"], stdin=subprocess.PIPE)
+        proxies[owner] = waiting("/usr/sbin/haproxy", f"{folder}/haproxy.cfg")
+    reader = waiting("less", str(tmp_path / f"axiom-haproxy-{gone.pid}" / "haproxy.cfg"))
     end_abandoned_ingress()
     assert proxies[gone.pid].wait(10) == -signal.SIGTERM
+    assert reader.poll() is None
     assert proxies[os.getpid()].poll() is None
     end_ingress()
     assert proxies[os.getpid()].wait(10) == -signal.SIGTERM
     assert list(tmp_path.iterdir()) == []
-    for proxy in proxies.values():
-        proxy.communicate()
+    for process in (*proxies.values(), reader):
+        process.communicate()
 
 
 def test_passwords_stay_out_of_what_ray_keeps(tmp_path: Path) -> None:
