@@ -115,6 +115,14 @@ class Settings(BaseSettings):
         None,
         description="MLflow store that registered models are logged to: http(s)://... or sqlite:///... Unset: none.",
     )
+    traces: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="Where traces go: an OTLP/HTTP address like http://host:4318. Unset: off.",
+    )
+    traces_share: float = Field(
+        0.1, ge=0, le=1, description="Share of the requests that are traced, where their caller does not say so itself."
+    )
     seed: int = Field(42, ge=0, le=2**32 - 1, description="Seed of every random choice, so that runs repeat exactly.")
 
     @model_validator(mode="after")
