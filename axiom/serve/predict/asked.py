@@ -111,6 +111,11 @@ def parse_body(raw: bytes | bytearray) -> Asked:
         raise MisuseError(f"the body is not JSON: {error}", hint='send {"customer_id": "C000001"}') from None
     if type(body) is not dict:
         raise MisuseError("the body must be a JSON object", hint='send {"customer_id": "C000001"}')
+    return asked_of(body)
+
+
+def asked_of(body: dict[str, Any]) -> Asked:
+    """The request that the keys of a body ask for; see `parse_body`."""
     if len(body) == 1 and "customer_id" in body:
         return one_customer(body["customer_id"])
     return _other_way(body)

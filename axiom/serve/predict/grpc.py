@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import orjson
 
-from axiom.errors import AxiomError, BadInputError
-from axiom.serve.predict.asked import Asked, checked_id, many_customers, one_customer, parse_body
+from axiom.errors import AxiomError, BadInputError, MisuseError, TooLargeError
+from axiom.serve.predict.asked import MAX_BODY, Asked, asked_of, checked_id, many_customers, one_customer
+from axiom.serve.predict.http import REFUSALS, clean_id
 from axiom.serve.predict.proto import axiom_predict_pb2 as pb
 from axiom.telemetry import get_logger
 
@@ -36,7 +37,7 @@ class GrpcCall:
         bearer = str(metadata.get("authorization") or "")
         if self.key is None and bearer[:7].lower() == "bearer ":
             self.key = bearer[7:].strip()
-        self.request_id = str(metadata.get("x-request-id") or "")[:128] or service.next_id()
+        self.request_id = clean_id(str(metadata.get("x-request-id") or "")) or service.next_id()
 
 
 class GrpcService:
@@ -70,7 +71,9 @@ class GrpcService:
         return await self._door("explain", context, pb.ExplainReply, answer)
 
     async def _one(self, kind: Kind, request: pb.PredictRequest, call: GrpcCall) -> Any:
-        return _MESSAGE[kind](await self._service.predict(kind, asked_of(request), call))
+        if request.ByteSize() > MAX_BODY:
+            raise TooLargeError(f"the request is larger than {MAX_BODY:,} bytes", hint="send less of the history")
+        return _MESSAGE[kind](await self._service.predict(kind, asked_by(request), call))
 
     async def _many(self, kind: Kind, request: pb.BatchRequest, call: GrpcCall) -> Any:
         found = await self._service.predict(kind, many_customers(list(request.customer_ids)), call)
@@ -82,11 +85,16 @@ class GrpcService:
     ) -> Any:
         """Admit, answer, count; whatever goes wrong becomes a status, because a raised error would be logged whole."""
         call = GrpcCall(context, self._service)
+        metrics = self._service.metrics
+        metrics.begin()
+        context.set_trailing_metadata((*(context.trailing_metadata() or ()), ("x-request-id", call.request_id)))
         status = grpc.StatusCode.OK
         try:
             call.caller = await self._service.admit(call.key, "explain" if name == "explain" else "predict")
             reply = await work(call)
         except AxiomError as error:
+            if (reason := REFUSALS.get(type(error))) is not None:
+                metrics.rejected(reason)
             status = grpc.StatusCode[error.grpc_status]
             reply = _refused(
                 context, status, f"{error.message} (hint: {error.hint})" if error.hint else error.message, empty
@@ -95,11 +103,13 @@ class GrpcService:
             status = grpc.StatusCode.INTERNAL
             _log.error("request_failed", route=name, request_id=call.request_id, error=repr(error), exc_info=True)
             reply = _refused(context, status, f"internal error; request id {call.request_id}", empty)
-        self._service.metrics.request(f"grpc_{name}", int(status.value[0]), time.perf_counter() - call.started)
+        finally:
+            metrics.end()
+        metrics.request(f"grpc_{name}", int(status.value[0]), time.perf_counter() - call.started)
         return reply
 
 
-def asked_of(request: pb.PredictRequest) -> Asked:
+def asked_by(request: pb.PredictRequest) -> Asked:
     """The request that a message asks for.
 
     Raises:
@@ -110,14 +120,13 @@ def asked_of(request: pb.PredictRequest) -> Asked:
     if way == "customer_id":
         return one_customer(request.customer_id)
     if way == "features":
-        if not request.features.values:
-            raise BadInputError("features must not be empty")
-        return Asked(features={name: _value(value) for name, value in request.features.values.items()})
+        return asked_of({"features": {name: _value(value) for name, value in request.features.values.items()}})
     if way == "history":
-        as_of = (
-            b"," + orjson.dumps("as_of") + b":" + orjson.dumps(request.history.as_of) if request.history.as_of else b""
-        )
-        return parse_body(b'{"history":' + (request.history.json.encode() or b"null") + as_of + b"}")
+        try:
+            history = orjson.loads(request.history.json or "null")
+        except orjson.JSONDecodeError as error:
+            raise MisuseError(f"the history is not JSON: {error}") from None
+        return asked_of({"history": history, "as_of": request.history.as_of or None})
     raise BadInputError("none of customer_id, features and history is set", hint="set exactly one of them")
 
 

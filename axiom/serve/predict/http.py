@@ -74,9 +74,8 @@ class Call:
                 self.key = value[7:].decode("latin-1").strip()
             elif name == b"content-length":
                 self.length = int(value[:_DIGITS]) if value.isdigit() else 0
-            elif name == b"x-request-id" and len(value) <= MAX_REQUEST_ID:
-                text = value.decode("latin-1")
-                self.request_id = text if text.isascii() and text.isprintable() else ""
+            elif name == b"x-request-id":
+                self.request_id = clean_id(value.decode("latin-1"))
 
     async def body(self) -> bytes:
         """The whole body.
@@ -111,6 +110,11 @@ class Call:
         if len(found) != len(pairs):
             raise BadInputError("a query parameter is given twice")
         return found
+
+
+def clean_id(text: str) -> str:
+    """The id of a request as the client gave it; "" where it is too long, or no harmless ASCII."""
+    return text if len(text) <= MAX_REQUEST_ID and text.isascii() and text.isprintable() else ""
 
 
 class Door:
