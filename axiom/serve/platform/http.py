@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -13,11 +14,11 @@ from starlette.routing import Route
 
 from axiom.errors import AxiomError, MisuseError, NotFoundError
 from axiom.serve.asked_inside import Inside, Outcome
-from axiom.serve.predict.asked import MAX_BODY
+from axiom.serve.predict.asked import MAX_BODY, many_customers
 from axiom.serve.predict.http import problem
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.requests import Request
 
@@ -37,7 +38,7 @@ def create_app(settings: Settings, ask: Ask) -> Starlette:
     """
 
     async def explain(request: Request) -> Response:
-        return _reply(await ask(_passed(request, f"/explain/{request.path_params['customer_id']}")))
+        return _reply(await ask(_passed(request, f"/explain/{request.path_params['customer_id']}", method="GET")))
 
     async def one(request: Request) -> Response:
         """Both predictions of a customer in one object."""
@@ -49,14 +50,15 @@ def create_app(settings: Settings, ask: Ask) -> Starlette:
         bad = next((outcome for outcome in (churn, clv) if outcome.status != 200), None)
         if bad is not None:
             return _reply(bad)
-        return _json({"user_id": customer, "churn": orjson.loads(churn.body), "clv": orjson.loads(clv.body)})
+        both = {"user_id": customer, "churn": orjson.loads(churn.body), "clv": orjson.loads(clv.body)}
+        return _json(both, {"x-request-id": dict(churn.headers)[b"x-request-id"].decode()})
 
     async def batch(request: Request) -> Response:
         """`{"user_ids": […]}` as `{"customer_ids": […]}`."""
         asked = _body(await _limited(request))
         if set(asked) != {"user_ids"}:
             raise MisuseError("the body must hold user_ids and nothing else", hint='send {"user_ids": ["C000001"]}')
-        body = orjson.dumps({"customer_ids": asked["user_ids"]})
+        body = orjson.dumps({"customer_ids": many_customers(asked["user_ids"]).customers})
         return _reply(await ask(_passed(request, "/churn", method="POST", body=body)))
 
     async def sync(request: Request) -> Response:
@@ -72,7 +74,7 @@ def create_app(settings: Settings, ask: Ask) -> Starlette:
         return _json(await asyncio.to_thread(_in_workspace, settings, clear_online))
 
     async def health(request: Request) -> Response:
-        return _reply(await ask(_passed(request, "/health")))
+        return _reply(await ask(_passed(request, "/health", method="GET")))
 
     async def docs(_request: Request) -> Response:
         return RedirectResponse("/api/predict/docs")
@@ -87,14 +89,16 @@ def create_app(settings: Settings, ask: Ask) -> Starlette:
         Route("/health", health),
         Route("/docs", docs),
     ]
-    return Starlette(routes=routes, exception_handlers={AxiomError: _problem, HTTPException: _unrouted})
+    app = Starlette(routes=routes, exception_handlers={AxiomError: _problem, HTTPException: _unrouted, Exception: _bug})
+    app.router.redirect_slashes = False  # a path is right, or it is a problem
+    return app
 
 
-def _passed(request: Request, path: str, *, method: str | None = None, body: bytes = b"") -> Inside:
+def _passed(request: Request, path: str, *, method: str, body: bytes = b"") -> Inside:
     headers = tuple(
         (name, value) for name, value in request.headers.raw if name in PASSED and name != b"content-length"
     )
-    return Inside(method or request.method, path, request.url.query.encode() if not body else b"", headers, body)
+    return Inside(method, path, request.url.query.encode() if not body else b"", headers, body)
 
 
 async def _limited(request: Request) -> bytes:
@@ -149,8 +153,8 @@ def _reply(outcome: Outcome) -> Response:
     return Response(outcome.body, outcome.status, kept)
 
 
-def _json(body: Any) -> Response:
-    return Response(orjson.dumps(body, default=str), media_type="application/json")
+def _json(body: Any, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(body, default=str), headers=headers, media_type="application/json")
 
 
 async def _problem(_request: Request, error: Exception) -> Response:
@@ -164,7 +168,17 @@ async def _problem(_request: Request, error: Exception) -> Response:
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:
-    if isinstance(error, HTTPException) and error.status_code != 404:
-        body = {"type": "/problems/http", "title": error.detail, "status": error.status_code, "detail": error.detail}
-        return Response(orjson.dumps(body), error.status_code, media_type="application/problem+json")
-    return await _problem(request, NotFoundError(f"there is nothing at {request.url.path}", hint="see /docs"))
+    if isinstance(error, HTTPException) and error.status_code != HTTPStatus.NOT_FOUND:
+        return _told(HTTPStatus(error.status_code), error.detail, error.headers)
+    return await _problem(request, NotFoundError(f"there is nothing at {request.url.path[:200]}", hint="see /docs"))
+
+
+async def _bug(_request: Request, _error: Exception) -> Response:
+    """The reply to a bug; the server logs it."""
+    return _told(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
+
+
+def _told(status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    title = status.phrase.lower()
+    body = {"type": f"/problems/{title.replace(' ', '-')}", "title": title, "status": int(status), "detail": detail}
+    return Response(orjson.dumps(body), int(status), headers, media_type="application/problem+json")
