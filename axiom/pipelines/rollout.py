@@ -67,6 +67,7 @@ def start_trial(
     reason: str,
     share: float = 0.0,
     rule: Rule | None = None,
+    revision: str | None = None,
 ) -> RollOut:
     """Make a version canary or shadow, after a look at its files: what does not load answers nobody.
 
@@ -79,8 +80,10 @@ def start_trial(
         reason: why, for the audit trail.
         share: of the customers that a canary answers, 0 to 1.
         rule: what decides about it; None: people do.
+        revision: of the roll-out that the caller has seen; another one is refused.
 
     Raises:
+        StaleError: the roll-out was changed since `revision`.
         CorruptError: its files are gone, altered, or no model.
         NotFoundError, ConflictError, MisuseError: see `axiom.registry.steering.start`; also where churn means something
             else to it than to the champion.
@@ -92,7 +95,17 @@ def start_trial(
         if chosen.kind == "churn":
             common_definition(subjects)
         _check_loads(subjects[1])
-    return steering.start(ws.registry, name, chosen.version, stage, actor=actor, reason=reason, share=share, rule=rule)
+    return steering.start(
+        ws.registry,
+        name,
+        chosen.version,
+        stage,
+        actor=actor,
+        reason=reason,
+        share=share,
+        rule=rule,
+        revision=revision,
+    )
 
 
 def judge_rollouts(

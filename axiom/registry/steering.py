@@ -6,7 +6,7 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from axiom.errors import ConflictError, MisuseError
+from axiom.errors import ConflictError, MisuseError, StaleError
 from axiom.registry.registry import read_rollout, version_of
 from axiom.registry.rollout import check_share
 from axiom.registry.trials import Trial
@@ -31,6 +31,7 @@ def start(
     share: float = 0.0,
     rule: Rule | None = None,
     salt: str | None = None,
+    revision: str | None = None,
 ) -> RollOut:
     """Make a version canary or shadow beside the champion. Whether its files load is not looked at here.
 
@@ -44,8 +45,10 @@ def start(
         share: of the customers that a canary answers, 0 to 1.
         rule: what decides about it; None: people do.
         salt: what draws the customers; default: a new one, so that it is not always the same customers.
+        revision: of the roll-out that the caller has seen; another one is refused.
 
     Raises:
+        StaleError: the roll-out was changed since `revision`.
         NotFoundError: no such version.
         ConflictError: there is no champion, it is the champion, it is in the stage already, or another is canary.
         MisuseError: a share out of range, a horizon other than the champion's, or a rule that can never decide.
@@ -55,6 +58,7 @@ def start(
         raise MisuseError(f"a shadow answers nobody, so it has no share of {share:g}", hint="make it canary")
     with registry.db.transaction() as tx:
         tx.models.lock(name)
+        check_revision(tx, name, revision)
         chosen, before = version_of(tx.models.get(name, version)), read_rollout(tx, name)
         _check_beside(before, chosen, stage)
         _check_rule(rule, chosen, stage)
@@ -68,17 +72,21 @@ def start(
         return read_rollout(tx, name)
 
 
-def set_share(registry: Registry, name: str, share: float, *, actor: str, reason: str) -> RollOut:
+def set_share(
+    registry: Registry, name: str, share: float, *, actor: str, reason: str, revision: str | None = None
+) -> RollOut:
     """Give the canary another share. A larger one keeps everybody who has the canary; its evidence goes on.
 
     Raises:
         NotFoundError: no such model.
+        StaleError: the roll-out was changed since `revision`.
         ConflictError: there is no canary, or it has that share.
         MisuseError: a share out of range, or an empty actor or reason.
     """
     check_share(share)
     with registry.db.transaction() as tx:
         tx.models.lock(name)
+        check_revision(tx, name, revision)
         seen = read_rollout(tx, name)
         canary = _require_canary(seen)
         if share == seen.canary_share:
@@ -93,18 +101,29 @@ def set_share(registry: Registry, name: str, share: float, *, actor: str, reason
         return read_rollout(tx, name)
 
 
-def set_rule(registry: Registry, name: str, version: int, rule: Rule | None, *, actor: str, reason: str) -> RollOut:
+def set_rule(
+    registry: Registry,
+    name: str,
+    version: int,
+    rule: Rule | None,
+    *,
+    actor: str,
+    reason: str,
+    revision: str | None = None,
+) -> RollOut:
     """Declare what decides about a canary or shadow, or (None) that people do. Evidence starts anew.
 
     A rule that was chosen after a look at the evidence must not be judged by that evidence.
 
     Raises:
         NotFoundError: no such version.
+        StaleError: the roll-out was changed since `revision`.
         ConflictError: it is neither canary nor shadow.
         MisuseError: a rule that can never decide, or an empty actor or reason.
     """
     with registry.db.transaction() as tx:
         tx.models.lock(name)
+        check_revision(tx, name, revision)
         chosen, seen = version_of(tx.models.get(name, version)), read_rollout(tx, name)
         stage = _require_on_trial(chosen)
         _check_rule(rule, chosen, stage)
@@ -124,6 +143,7 @@ def stop(
     to: Literal["candidate", "archived"] = "candidate",
     actor: str,
     reason: str,
+    revision: str | None = None,
 ) -> RollOut:
     """End a trial: the champion answers everybody again.
 
@@ -134,14 +154,17 @@ def stop(
         to: what becomes of it.
         actor: who asks.
         reason: why, for the audit trail.
+        revision: of the roll-out that the caller has seen; another one is refused.
 
     Raises:
         NotFoundError: no such version.
+        StaleError: the roll-out was changed since `revision`.
         ConflictError: it is neither canary nor shadow, or there is no canary.
         MisuseError: an empty actor or reason.
     """
     with registry.db.transaction() as tx:
         tx.models.lock(name)
+        check_revision(tx, name, revision)
         if version is None:
             version = _require_canary(read_rollout(tx, name)).version
         _require_on_trial(version_of(tx.models.get(name, version)))
@@ -163,6 +186,16 @@ def conclude(registry: Registry, seen: RollOut, version: int, to: Stage, *, acto
             )
         tx.models.move(seen.name, version, to, actor=actor, reason=reason)
         return read_rollout(tx, seen.name)
+
+
+def check_revision(tx: Transaction, name: str, revision: str | None) -> None:
+    """Refuse to change a roll-out that is not the one the caller has seen; None: whatever it is now.
+
+    Raises:
+        StaleError: it was changed since.
+    """
+    if revision is not None and tx.rollouts.revision([name]) != revision:
+        raise StaleError(f"the roll-out of {name!r} was changed meanwhile", hint="look at it again")
 
 
 def _check_beside(seen: RollOut, chosen: ModelVersion, stage: str) -> None:
