@@ -137,17 +137,18 @@ class Jobs:
                 created_by=new.created_by,
                 **self._queued(1, new.submission(1), new.backend, new.host),
             )
-            .on_conflict_do_nothing(index_elements=[jobs.c.key])
-        ).rowcount
+            .on_conflict_do_nothing()
+            .returning(jobs.c.job_id)
+        ).one_or_none()
         job = self._one(jobs.c.key == new.key)
         assert job is not None  # noqa: S101  # it was inserted above or made the insert a no-op
         if job.kind != new.kind or job.params != json.loads(json.dumps(dict(new.params))):
             raise ConflictError(
                 f"idempotency key {new.key!r} was used for another job: {job.job_id}", hint="use a new key"
             )
-        if made:
+        if made is not None:
             self._tell(job)
-        return job, bool(made)
+        return job, made is not None
 
     def requeue(self, job_id: str, submission: Callable[[int], str], *, backend: str, host: str) -> Job:
         """Another attempt of a job that failed or was cancelled.

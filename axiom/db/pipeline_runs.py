@@ -147,11 +147,12 @@ class PipelineRuns:
         made = self.connection.execute(
             insert(self.connection, pipeline_runs)
             .values(**values, definition=dict(definition), status="running", created_at=self.clock())
-            .on_conflict_do_nothing(index_elements=[pipeline_runs.c.pipeline, pipeline_runs.c.logical_time])
-        ).rowcount
+            .on_conflict_do_nothing()
+            .returning(pipeline_runs.c.run_id)
+        ).one_or_none()
         run = self.find(pipeline, logical_time)
         assert run is not None  # noqa: S101  # it was inserted above or made the insert a no-op
-        if made:
+        if made is not None:
             rows = [
                 {"run_id": run_id, "step": name, "position": place, "kind": kind}
                 | {"status": "pending", "attempt": 0, "spent": 0}
@@ -159,7 +160,7 @@ class PipelineRuns:
             ]
             self.connection.execute(sa.insert(step_runs), rows)
             self._tell(run, "opened")
-        return run, bool(made)
+        return run, made is not None
 
     def take(self, run_id: str, owner: str, lease: timedelta) -> PipelineRun:
         """Become the runner of a run, if it has none, or one that is dead or was silent for longer than its lease.

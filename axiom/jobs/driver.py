@@ -34,7 +34,7 @@ HEARTBEAT_SECONDS = 5.0
 PATIENCE_SECONDS = 600.0
 """How long a database may be away before a driver gives up telling what came of its work."""
 _TERMINATED = 128 + signal.SIGTERM
-_log = get_logger(__name__)
+_log = get_logger("axiom.jobs.driver")  # as a script this module is called __main__
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,20 @@ def test_a_run_that_succeeded_comes_back_with_its_result(db: Database) -> None:
         assert len(tx.runs.list()) == 1
 
 
+def test_a_run_is_taken_over_from_a_process_that_ended_unnoticed_by_its_parent(db: Database) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    with db.transaction() as tx:
+        run = tx.runs.begin("train", "k1", {})
+        tx.connection.execute(sa.text("UPDATE runs SET pid = :pid"), {"pid": child.pid})
+    child.kill()
+    with child.stdout or open(f"/proc/{child.pid}/stat") as stat:  # noqa: PTH123
+        while stat.read().rpartition(")")[2].split()[0] != "Z":
+            stat.seek(0)
+    with db.transaction() as tx:
+        assert tx.runs.begin("train", "k1", {}).attempt == run.attempt + 1
+    child.wait()
+
+
 def test_the_same_key_in_another_stage_is_another_run(db: Database) -> None:
     with db.transaction() as tx:
         assert tx.runs.begin("train", "k1", {}).run_id != tx.runs.begin("score", "k1", {}).run_id
