@@ -10,7 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from axiom.errors import MisuseError
-from axiom.serve.predict.metrics import BUCKETS, METRICS, PredictMetrics, RayPush
+from axiom.serve.predict.metrics import BUCKETS, METRICS, PredictMetrics
+from axiom.serve.ray_push import RayPush
 
 
 def read(metrics: PredictMetrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:

@@ -1,17 +1,18 @@
 """What a replica counts of its own work: cheap enough for every request, read by Prometheus in two ways.
 
 A scrape of one replica's `/metrics` shows that replica. `RayPush` hands the same numbers to Ray, whose own endpoint on
-every node then shows all replicas, each name with the prefix `ray_`.
+every node then shows all replicas, each name with the prefix `ray_`. What there is stands in `axiom.observe.catalogue`.
 """
 
 from __future__ import annotations
 
-import threading
 from bisect import bisect_left
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from axiom.errors import MisuseError
+from axiom.observe.catalogue import BY_NAME, Sample
+from axiom.observe.catalogue import LATENCY_BOUNDS as BUCKETS
+from axiom.observe.catalogue import PREDICT as METRICS
 from axiom.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -19,68 +20,7 @@ if TYPE_CHECKING:
 
 _log = get_logger(__name__)
 
-BUCKETS = (0.0005, 0.001, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-"""Upper bounds of the latency histogram, seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One line of the reference of metrics."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    labels: tuple[str, ...]
-    help: str
-
-
-METRICS = (
-    Metric(
-        "axiom_predict_requests_total",
-        "counter",
-        ("route", "status", "model", "role"),
-        "Requests answered, errors and rejections included; model and role are empty where no single model answered.",
-    ),
-    Metric(
-        "axiom_predict_latency_seconds",
-        "histogram",
-        ("route",),
-        "Time in the replica, from the first line of our code to the reply, whatever its status.",
-    ),
-    Metric(
-        "axiom_predict_predictions_total",
-        "counter",
-        ("kind", "model", "role"),
-        "Predictions made: one for each customer of a batch, and one for each shadow.",
-    ),
-    Metric(
-        "axiom_predict_rejected_total",
-        "counter",
-        ("reason",),
-        "Requests refused before any work: key, scope, limit, overload, size.",
-    ),
-    Metric("axiom_predict_in_flight", "gauge", (), "Requests being answered now."),
-    Metric("axiom_predict_cache_hits_total", "counter", (), "Feature vectors that were in the replica's memory."),
-    Metric("axiom_predict_cache_misses_total", "counter", (), "Feature vectors that had to be read from the store."),
-    Metric("axiom_predict_cache_entries", "gauge", (), "Feature vectors in the replica's memory."),
-    Metric("axiom_predict_store_staleness_seconds", "gauge", (), "Time since the online store last answered."),
-    Metric("axiom_predict_features_age_seconds", "gauge", (), "Time since the cut-off of the published features."),
-    Metric("axiom_predict_degraded", "gauge", (), "1 while a component is away and the replica answers without it."),
-    Metric("axiom_predict_busy_ratio", "gauge", (), "CPU seconds of the replica per second, over a few seconds."),
-    Metric("axiom_predict_inference_log_written_total", "counter", (), "Rows of the inference log in the lake."),
-    Metric("axiom_predict_inference_log_dropped_total", "counter", (), "Sampled rows of the log that are lost."),
-    Metric("axiom_predict_inference_log_failed_total", "counter", (), "Writes of the inference log that were refused."),
-)
-_BY_NAME = {metric.name: metric for metric in METRICS}
 _WATCHED = frozenset(metric.name for metric in METRICS if not metric.labels)
-
-
-class Sample(NamedTuple):
-    """One number as it stands: counters and histogram buckets count from the start of the replica."""
-
-    name: str
-    labels: tuple[tuple[str, str], ...]
-    value: float
-    cumulative: bool
 
 
 class _Latency:
@@ -155,7 +95,7 @@ class PredictMetrics:
             ("axiom_predict_rejected_total", self._rejected),
         )
         for name, counts in labelled:
-            names = _BY_NAME[name].labels
+            names = BY_NAME[name].labels
             for values, count in list(counts.items()):
                 yield Sample(name, tuple(zip(names, map(str, values), strict=True)), count, cumulative=True)
         for route, latency in list(self._latency.items()):
@@ -163,7 +103,7 @@ class PredictMetrics:
         for name, source in list(self._sources.items()):
             value = _asked(name, source)
             if value is not None:
-                yield Sample(name, (), value, cumulative=_BY_NAME[name].kind == "counter")
+                yield Sample(name, (), value, cumulative=BY_NAME[name].kind == "counter")
 
     def render(self) -> bytes:
         """Text exposition for Prometheus (format 0.0.4), in the order of `METRICS`."""
@@ -209,75 +149,3 @@ def _asked(name: str, source: Callable[[], float | None]) -> float | None:
     except Exception as error:  # noqa: BLE001  (one broken component must not hide the other numbers)
         _log.debug("metric_source_failed", metric=name, error=str(error))
         return None
-
-
-class RayPush:
-    """Hands what was counted since the last time to `ray.util.metrics`, from a thread of its own.
-
-    Counters go as increments, gauges as they stand, a histogram as the counters `…_bucket_total` (with `le`),
-    `…_sum_total` and `…_count_total`, which `histogram_quantile` understands: Ray's own histogram would want every
-    observation. Does nothing where Ray is not initialised.
-
-    Args:
-        metrics: of the replica.
-        seconds: between two pushes.
-        tags: added to every series, for example `replica`.
-    """
-
-    def __init__(self, metrics: PredictMetrics, *, seconds: float = 5.0, **tags: str) -> None:
-        self._metrics, self._every, self._tags = metrics, seconds, tags
-        self._series: dict[str, Any] = {}
-        self._pushed: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="metrics-push", daemon=True)
-
-    def start(self) -> bool:
-        """Begin to push; whether there is a Ray to push to."""
-        import ray
-
-        if not ray.is_initialized():
-            return False
-        self._thread.start()
-        return True
-
-    def stop(self) -> None:
-        """End the thread, after a last push."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(5.0)
-
-    def push(self) -> None:
-        """Push once, in the calling thread."""
-        for sample in self._metrics.samples():
-            series = self._series.get(sample.name)
-            if series is None:
-                series = self._series[sample.name] = self._make(sample)
-            tags = dict(sample.labels) | self._tags
-            if not sample.cumulative:
-                series.set(sample.value, tags)
-                continue
-            key = (sample.name, sample.labels)
-            increment = sample.value - self._pushed.get(key, 0.0)
-            if increment > 0:
-                series.inc(increment, tags)
-                self._pushed[key] = sample.value
-
-    def _make(self, sample: Sample) -> Any:
-        from ray.util import metrics
-
-        family = _BY_NAME.get(sample.name) or _BY_NAME[sample.name.rpartition("_")[0]]
-        kind = metrics.Counter if sample.cumulative else metrics.Gauge
-        names = (*(name for name, _ in sample.labels), *self._tags)
-        # Ray appends `_total` to the name of every counter by itself.
-        return kind(sample.name.removesuffix("_total"), description=family.help, tag_keys=names)
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._every):
-            self._push_or_complain()
-        self._push_or_complain()
-
-    def _push_or_complain(self) -> None:
-        try:
-            self.push()
-        except Exception as error:  # noqa: BLE001  (numbers that do not arrive are no reason to stop answering)
-            _log.debug("metrics_not_pushed", error=str(error))

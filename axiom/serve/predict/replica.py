@@ -18,9 +18,10 @@ from axiom.scoring.online.store import open_store
 from axiom.serve.predict.lines import KINDS, Lines
 from axiom.serve.predict.load import LoopLag
 from axiom.serve.predict.loading import LineLoader
-from axiom.serve.predict.metrics import PredictMetrics, RayPush
+from axiom.serve.predict.metrics import PredictMetrics
 from axiom.serve.predict.shadow import ShadowScorer
 from axiom.serve.predict.vectors import Vectors
+from axiom.serve.ray_push import RayPush
 from axiom.telemetry import get_logger
 
 if TYPE_CHECKING:
