@@ -87,7 +87,7 @@ class GrpcService:
         call = GrpcCall(context, self._service)
         metrics = self._service.metrics
         metrics.begin()
-        context.set_trailing_metadata((*(context.trailing_metadata() or ()), ("x-request-id", call.request_id)))
+        context.set_trailing_metadata([("x-request-id", call.request_id)])  # a list: Ray appends to it
         status = grpc.StatusCode.OK
         try:
             call.caller = await self._service.admit(call.key, "explain" if name == "explain" else "predict")
