@@ -143,7 +143,8 @@ def _holds(table: sa.Table, condition: Condition) -> sa.ColumnElement[bool]:
         return column.is_(None) if value else column.is_not(None)
     if condition.test == "starts":
         # Not LIKE: SQLite's does not tell upper from lower case, and % and _ stand for themselves here.
-        return sa.func.substr(column, 1, len(value)) == value
+        starts: sa.ColumnElement[bool] = sa.func.substr(column, 1, len(value)) == value
+        return starts
     tests: dict[str, sa.ColumnElement[bool]] = {
         "=": column == value,
         ">=": column >= value,

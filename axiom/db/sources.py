@@ -121,6 +121,15 @@ class Sources:
             raise NotFoundError(f"there is no source {name!r}", hint="`axiom sources list` shows them")
         return Source(**cast("dict[str, Any]", row))
 
+    def locked(self, name: str) -> Source:
+        """The source called `name`, which nobody else changes until the transaction ends.
+
+        Raises:
+            NotFoundError: No such source.
+        """
+        self.connection.execute(sa.select(sources.c.name).where(sources.c.name == name).with_for_update())
+        return self.get(name)
+
     def list(self) -> Sequence[Source]:
         """All sources by name."""
         rows = self.connection.execute(sa.select(sources).order_by(sources.c.name)).mappings()

@@ -105,6 +105,17 @@ class Storage:
         except OSError as error:
             raise self._unavailable(error) from error
 
+    def blocks(self, path: str, size: int = 1 << 18) -> Iterator[bytes]:
+        """The bytes of the file at `path`, `size` at a time; NotFoundError where there is none."""
+        try:
+            with self.filesystem.open_input_stream(self.full(path), compression=None) as stream:
+                while block := stream.read(size):
+                    yield bytes(block)
+        except FileNotFoundError:
+            raise NotFoundError(f"no file {path!r} in the lake {self.location}") from None
+        except OSError as error:
+            raise self._unavailable(error) from error
+
     def write(self, path: str, data: bytes) -> None:
         """Write `data` at `path` so that a reader sees all of it or nothing. Replaces what stood there."""
         try:

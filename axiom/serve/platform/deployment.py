@@ -13,8 +13,8 @@ from axiom.settings import load_settings
 from axiom.telemetry import configure_logging
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from ray.serve import Application
-    from starlette.applications import Starlette
 
     from axiom.serve.asked_inside import Inside, Outcome
 
@@ -28,10 +28,11 @@ class Platform:
         configure_logging(self._settings)
         self._handle: Any = None
 
-    def __serve_build_asgi_app__(self) -> Starlette:
+    def __serve_build_asgi_app__(self) -> FastAPI:
         from axiom.serve.platform.http import create_app
+        from axiom.serve.platform.services import Services
 
-        return create_app(self._settings, self._ask)
+        return create_app(Services(self._settings, self._ask))
 
     async def _ask(self, request: Inside) -> Outcome:
         """Let a replica of `predict` answer a request.
