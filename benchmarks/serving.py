@@ -183,9 +183,7 @@ class Bench:
         }
 
     def rates(self) -> None:
-        print(
-            f"\nopen loop, 1,000 requests/s, {self.size.seconds} s the first, a third of it the rest, median of {self.size.rounds}"
-        )
+        print(f"\nopen loop, 1,000 requests/s, {self.size.seconds} s (the first), median of {self.size.rounds}")
         print(f"{'':34}{'p50':>8}{'p95':>8}{'p99':>8}{'max':>9}{'errors':>8}   ms")
         for part, (name, path, words) in enumerate(
             (
