@@ -135,6 +135,8 @@ def family_of(sample: str) -> Metric:
 SURROUNDINGS: dict[str, str] = {
     "up": "Prometheus: 1 while a target answers.",
     "ray_serve_num_http_requests_total": "Ray Serve: requests at the ingress.",
+    "ray_serve_http_request_latency_ms_bucket": "Ray Serve: requests at the ingress by latency, ms.",
+    "ray_serve_http_request_latency_ms_count": "Ray Serve: the same, all of them.",
     "ray_serve_num_http_error_requests_total": "Ray Serve: requests that ended in an error at the ingress.",
     "ray_serve_deployment_replica_healthy": "Ray Serve: 1 while a replica is healthy.",
     "ray_serve_autoscaling_target_replicas": "Ray Serve: replicas that the scaling policy asks for.",
