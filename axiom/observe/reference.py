@@ -11,6 +11,7 @@ from axiom.observe.slo import FAST, OBJECTIVES, SLOW
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from axiom.observe.alerts import Alert
     from axiom.observe.catalogue import Metric
     from axiom.observe.slo import Burn
 
@@ -21,13 +22,13 @@ Written by `make dashboards` from the code; a test fails when it is out of date.
 
 Replicas hand their numbers to Ray every five seconds, the platform those of the workspace every thirty; Ray publishes
 them on every node, at the port of `--metrics-export-port` (8080 in our images and manifests), with the prefix `ray_`.
-That is what dashboards and alerts read, because it shows all replicas. `GET /api/predict/metrics` shows the replica that
-happens to answer, without the prefix. A histogram arrives at Ray as three counters, `…_bucket_total` (with `le`),
+That is what dashboards and alerts read, because it shows all replicas. `GET /api/predict/metrics` shows the replica
+that happens to answer, without the prefix. A histogram arrives at Ray as three counters, `…_bucket_total` (with `le`),
 `…_sum_total` and `…_count_total`; `histogram_quantile` reads them. Series have Ray's labels too (`WorkerId`,
 `NodeAddress`, …): sum or take the maximum over them.
 
-The ingress says 499 for every request whose client closes the connection with its answer, whatever the answer was, so
-its statuses undercount errors; the objective of availability is counted by the replicas, and what fails before it
+The ingress often says 499 where a client closes the connection once it has its answer, whatever that was, so its
+statuses undercount errors; the objective of availability is counted by the replicas, and what fails before it
 reaches one has an alert of its own (AxiomIngressErrors).
 """
 
@@ -62,10 +63,7 @@ def reference() -> str:
             "",
             "| alert | severity | after | while |",
             "|---|---|---|---|",
-            *(
-                f"| [{one.name}](operations.md#{one.name.lower()}) | {one.severity} | {one.hold} | `{_cell(one.expr)}` |"
-                for one in ALERTS
-            ),
+            *map(_alert, ALERTS),
             "",
         ]
     )
@@ -94,6 +92,11 @@ def _objectives() -> Iterator[str]:
 
 def _row(burn: Burn, severity: str) -> str:
     return f"| {burn.factor:g}x | {burn.long} | {burn.short} | {burn.spent:.0%} | {severity} |"
+
+
+def _alert(one: Alert) -> str:
+    section = f"operations.md#{one.name.lower()}"
+    return f"| [{one.name}]({section}) | {one.severity} | {one.hold} | `{_cell(one.expr)}` |"
 
 
 def _cell(text: str) -> str:
