@@ -147,7 +147,7 @@ def test_nesting_is_refused_wherever_it_stands(
         "features": {"features": {"x": "DEEP"}},
         "history": {"history": {"transactions": "DEEP"}},
         "rows": {"history": {"transactions": ["DEEP"]}},
-        "field": {"history": {"transactions": [sale | {"amount": "DEEP"}]}},
+        "field": {"history": {"transactions": [{**sale, "amount": "DEEP"}]}},
         "as_of": {"history": {"transactions": [sale]}, "as_of": "DEEP"},
         "id": {"customer_id": "DEEP"},
         "ids": {"customer_ids": ["DEEP"]},

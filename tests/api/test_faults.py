@@ -259,7 +259,7 @@ class Broken:
 def break_churn(serving: Serving, broken: Broken) -> None:
     lines = serving.replica.lines
     assert lines.churn is not None
-    champion = replace(lines.churn.champion, bound=broken)  # type: ignore[type-var]
+    champion = replace(lines.churn.champion, bound=broken)  # type: ignore[arg-type]
     serving.replica.lines = replace(lines, churn=replace(lines.churn, champion=champion))
 
 

@@ -166,7 +166,9 @@ def test_two_publishes_before_the_replica_looks_again_are_no_failure(
     with serve(stored) as serving, opened(stored) as ws:
         publish(ws)
         newest = publish(ws)  # the generation of the replica is gone
-        assert serving.replica.lines.store.generation != newest.generation
+        held = serving.replica.lines.store
+        assert held is not None
+        assert held.generation != newest.generation
         reply = asked()
         assert reply.status_code == 200, reply.text
         assert serving.ask.health()["store"]["generation"] == newest.generation
@@ -241,9 +243,9 @@ def test_a_truncated_record_is_named_and_the_others_answer(
 
     generation = next(path for path in (own.home / "online").iterdir() if path.is_dir())
     with lmdb.open(str(generation), map_size=1 << 24) as environment, environment.begin(write=True) as tx:
-        record = tx.get(customers[0].encode())
-        tx.put(customers[0].encode(), record[:40])
-        tx.put(customers[1].encode(), tx.get(customers[2].encode()))
+        first, third = (bytes(tx.get(customers[i].encode()) or b"") for i in (0, 2))
+        tx.put(customers[0].encode(), first[:40])
+        tx.put(customers[1].encode(), third)
     with serve(own) as serving:
         for damaged in customers[:2]:
             for reply in (

@@ -235,7 +235,7 @@ def test_explanations_are_those_of_http(
 def test_keys_are_as_good_as_over_http(
     locked_serving: Serving, locked_client: Client, keys: Keys, header: str, which: str
 ) -> None:
-    text = {"mistyped": "axk_nothing", "empty": ""}.get(which) if not hasattr(keys, which) else getattr(keys, which)
+    text = str({"mistyped": "axk_nothing", "empty": ""}.get(which) or getattr(keys, which, ""))
     sent = {header: f"Bearer {text}" if header == "authorization" else text}
     found = same(locked_serving, locked_client, "/churn", {"customer_id": "C0000000"}, **sent)
     if which in ("predict", "everything"):

@@ -130,7 +130,7 @@ def test_a_shadow_with_a_bug_harms_nobody(
     with serve(own) as serving:
         lines = serving.replica.lines
         assert lines.churn is not None
-        shadow = replace(lines.churn.shadows[0], bound=Broken())  # type: ignore[type-var]
+        shadow = replace(lines.churn.shadows[0], bound=Broken())  # type: ignore[arg-type]
         serving.replica.lines = replace(lines, churn=replace(lines.churn, shadows=(shadow,)))
         assert serving.ask.churn("C0000000").status_code == 200
         counted = 'axiom_predict_rejected_total{reason="shadow"} 1.0'

@@ -34,7 +34,7 @@ guarded = pytest.mark.parametrize(("method", "url", "scope"), GUARDED)
 
 
 def send(serving: Serving, method: str, url: str, **more: Any) -> httpx.Response:
-    body = {"json": {"customer_id": "C0000000"}} if method == "POST" else {}
+    body: dict[str, Any] = {"json": {"customer_id": "C0000000"}} if method == "POST" else {}
     return serving.ask(method, url, **body, **more)
 
 
@@ -149,9 +149,10 @@ def test_the_documentation_promises_every_status_of_an_error() -> None:
     from axiom import errors
 
     told = document()["paths"]["/churn"]["post"]["responses"]
-    raised = (errors.MisuseError, errors.BadInputError, errors.NotFoundError, errors.UnauthorizedError)
-    raised += (errors.ForbiddenError, errors.TooManyError, errors.TooLargeError, errors.CorruptError)
-    raised += (errors.UnavailableError,)
+    raised = (
+        errors.MisuseError, errors.BadInputError, errors.NotFoundError, errors.UnauthorizedError, errors.ForbiddenError,
+        errors.TooManyError, errors.TooLargeError, errors.CorruptError, errors.UnavailableError,
+    )  # fmt: skip
     assert {str(error.http_status) for error in raised} <= set(told)
 
 
