@@ -143,7 +143,7 @@ def test_nesting_is_refused_wherever_it_stands(
 ) -> None:
     deep = nested(depth)
     sale: dict[str, Any] = {"txn_ts": "2023-01-01", "amount": 1}
-    body: dict[str, Any] = {
+    places: dict[str, Any] = {
         "features": {"features": {"x": "DEEP"}},
         "history": {"history": {"transactions": "DEEP"}},
         "rows": {"history": {"transactions": ["DEEP"]}},
@@ -151,8 +151,8 @@ def test_nesting_is_refused_wherever_it_stands(
         "as_of": {"history": {"transactions": [sale]}, "as_of": "DEEP"},
         "id": {"customer_id": "DEEP"},
         "ids": {"customer_ids": ["DEEP"]},
-    }[place]
-    reply = open_serving.ask("POST", path, content=json.dumps(body).replace('"DEEP"', deep))
+    }
+    reply = open_serving.ask("POST", path, content=json.dumps(places[place]).replace('"DEEP"', deep))
     assert reply.status_code in (400, 422), reply.text
     documented(reply)
 
@@ -189,7 +189,7 @@ def test_a_body_that_says_it_is_large_is_not_read_at_all(open_serving: Serving, 
         "type": "http", "method": "POST", "path": "/churn", "query_string": b"",
         "headers": [(b"content-length", b"10000000")],
     }  # fmt: skip
-    runner.run(open_serving.ask.app(scope, receive, send))  # type: ignore[arg-type]
+    runner.run(open_serving.ask.app(scope, receive, send))
     assert sent[0]["status"] == 413
 
 

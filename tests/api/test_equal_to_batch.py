@@ -132,7 +132,7 @@ def test_posted_features_get_the_answer_of_the_customer_who_has_them(
     assert lines.clv is not None
     for row in rows:
         for path, line, equal in (("/churn", lines.churn, equal_churn), ("/clv", lines.clv, equal_clv)):
-            names = line.champion.posted.layout.layout.names  # type: ignore[attr-defined]
+            names = line.champion.posted.layout.layout.names
             reply = open_serving.ask.post(path, {"features": {name: row[name] for name in names}})
             answer = reply.json()
             assert equal(answer, scored[row["customer_id"]]), answer

@@ -140,7 +140,7 @@ def test_the_examples_of_the_documentation_are_answers_of_their_schema(documente
 
 
 def test_every_route_is_documented_and_on_the_page(open_serving: Serving) -> None:
-    routes = {route.path.replace(":path", "") for route in open_serving.ask.app.routes}  # type: ignore[attr-defined]
+    routes = {route.path.replace(":path", "") for route in open_serving.ask.app.routes}
     assert routes - {"/may/cache", "/{path}"} == set(document()["paths"])
     assert all(f"/api/predict{path}" in page() for path in document()["paths"])
 
@@ -211,7 +211,7 @@ def test_a_request_that_is_cancelled_is_not_in_flight_for_ever(open_serving: Ser
             await asyncio.Event().wait()
 
         scope = {"type": "http", "method": "POST", "path": "/churn", "headers": [], "query_string": b""}
-        task = asyncio.create_task(open_serving.ask.app(scope, receive, _never))  # type: ignore[arg-type]
+        task = asyncio.create_task(open_serving.ask.app(scope, receive, _never))
         await arrived.wait()
         task.cancel()
         await asyncio.wait([task])

@@ -157,7 +157,7 @@ def check_grpc(live: Live, scored: dict[str, Any]) -> None:
 def refusal(stub: Any, request: Any, metadata: Any) -> Any:
     with pytest.raises(grpc.RpcError) as caught:
         stub.Churn(request, metadata=metadata, timeout=10.0)
-    return caught.value.code()  # type: ignore[attr-defined]
+    return caught.value.code()
 
 
 def check_promotion(live: Live, ws: Workspace) -> None:
