@@ -54,7 +54,7 @@ class _Nothing:
     def __enter__(self) -> Span:
         return self
 
-    def __exit__(self, *_exc: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         pass
 
     def note(self, name: str, value: str | float | bool) -> None:  # noqa: FBT001

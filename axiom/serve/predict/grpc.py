@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import orjson
+from structlog.contextvars import bind_contextvars
 
 from axiom.errors import AxiomError, BadInputError, MisuseError, TooLargeError
 from axiom.serve.predict.asked import MAX_BODY, Asked, asked_of, checked_id, many_customers, one_customer
@@ -27,12 +28,13 @@ _log = get_logger(__name__)
 class GrpcCall:
     """One call: its id, its key, when it came."""
 
-    __slots__ = ("caller", "key", "request_id", "started")
+    __slots__ = ("caller", "headers", "key", "request_id", "started")
 
     def __init__(self, context: Any, service: Service) -> None:
         self.started = time.perf_counter()
         self.caller: Caller | None = None
         metadata = {str(name).lower(): value for name, value in context.invocation_metadata() or ()}
+        self.headers = ((name.encode(), str(value).encode()) for name, value in metadata.items())
         self.key = str(metadata.get("x-api-key") or "") or None
         bearer = str(metadata.get("authorization") or "")
         if self.key is None and bearer[:7].lower() == "bearer ":
@@ -88,6 +90,23 @@ class GrpcService:
         metrics = self._service.metrics
         metrics.begin()
         context.set_trailing_metadata([("x-request-id", call.request_id)])  # a list: Ray appends to it
+        bind_contextvars(request_id=call.request_id)
+        with self._service.tracing.request(f"grpc_{name}", call.headers) as span:
+            status, reply = await self._reply(name, call, context, empty, work)
+            span.note("rpc.grpc.status_code", int(status.value[0]))
+            span.note("axiom.request_id", call.request_id)
+        metrics.request(f"grpc_{name}", int(status.value[0]), time.perf_counter() - call.started)
+        return reply
+
+    async def _reply(
+        self,
+        name: str,
+        call: GrpcCall,
+        context: Any,
+        empty: Callable[[], Any],
+        work: Callable[[GrpcCall], Awaitable[Any]],
+    ) -> tuple[grpc.StatusCode, Any]:
+        metrics = self._service.metrics
         status = grpc.StatusCode.OK
         try:
             call.caller = await self._service.admit(call.key, "explain" if name == "explain" else "predict")
@@ -101,12 +120,11 @@ class GrpcService:
             )
         except Exception as error:  # noqa: BLE001  (the one place where a bug becomes INTERNAL and the process goes on)
             status = grpc.StatusCode.INTERNAL
-            _log.error("request_failed", route=name, request_id=call.request_id, error=repr(error), exc_info=True)
+            _log.error("request_failed", route=f"grpc_{name}", error=repr(error), exc_info=True)
             reply = _refused(context, status, f"internal error; request id {call.request_id}", empty)
         finally:
             metrics.end()
-        metrics.request(f"grpc_{name}", int(status.value[0]), time.perf_counter() - call.started)
-        return reply
+        return status, reply
 
 
 def asked_by(request: pb.PredictRequest) -> Asked:

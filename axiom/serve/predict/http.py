@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 import orjson
 from starlette.applications import Starlette
 from starlette.routing import Route
+from structlog.contextvars import bind_contextvars
 
 from axiom.errors import (
     AxiomError,
@@ -139,25 +140,32 @@ class Door:
         metrics.begin()
         if not call.request_id:
             call.request_id = service.next_id()
+        bind_contextvars(request_id=call.request_id)  # the request has a task, and so a context, of its own
+        with service.tracing.request(self._name, scope["headers"]) as span:
+            reply = await self._reply(call, scope["method"])
+            span.note("http.response.status_code", reply.status)
+            span.note("axiom.request_id", call.request_id)
+        metrics.request(self._name, reply.status, time.perf_counter() - call.started)
+        await _send(send, reply, call.request_id)
+
+    async def _reply(self, call: Call, method: str) -> Reply:
+        metrics = self._service.metrics
         try:
-            handler = self._handlers.get(scope["method"]) or self._handlers.get(ANY_METHOD)
+            handler = self._handlers.get(method) or self._handlers.get(ANY_METHOD)
             if handler is None:
-                reply = _problem_of(HTTPStatus.METHOD_NOT_ALLOWED, headers=((b"allow", self._allow),))
-            else:
-                if self._scope is not None:
-                    call.caller = await service.admit(call.key, self._scope)
-                reply = await handler(call)
+                return _problem_of(HTTPStatus.METHOD_NOT_ALLOWED, headers=((b"allow", self._allow),))
+            if self._scope is not None:
+                call.caller = await self._service.admit(call.key, self._scope)
+            return await handler(call)
         except AxiomError as error:
             if (reason := REFUSALS.get(type(error))) is not None:
                 metrics.rejected(reason)
-            reply = problem(error)
+            return problem(error)
         except Exception as error:  # noqa: BLE001  (the one place where a bug becomes a 500 and the process goes on)
-            _log.error("request_failed", route=self._name, request_id=call.request_id, error=repr(error), exc_info=True)
-            reply = _problem_of(HTTPStatus.INTERNAL_SERVER_ERROR, f"internal error; request id {call.request_id}")
+            _log.error("request_failed", route=self._name, error=repr(error), exc_info=True)
+            return _problem_of(HTTPStatus.INTERNAL_SERVER_ERROR, f"internal error; request id {call.request_id}")
         finally:
             metrics.end()  # also where the client went away and the request was cancelled
-        metrics.request(self._name, reply.status, time.perf_counter() - call.started)
-        await _send(send, reply, call.request_id)
 
 
 async def _send(send: Send, reply: Reply, request_id: str) -> None:

@@ -23,6 +23,7 @@ from axiom.serve.predict.shadow import ShadowScorer
 from axiom.serve.predict.vectors import Vectors
 from axiom.serve.ray_push import RayPush
 from axiom.telemetry import get_logger
+from axiom.tracing import open_tracing
 
 if TYPE_CHECKING:
     from typing import Self
@@ -60,12 +61,14 @@ class Replica:
         self._owned = ExitStack()
         self.started_at = datetime.now(UTC)
         self.metrics = PredictMetrics()
+        self.tracing = open_tracing(settings, "predict")
+        self._owned.callback(self.tracing.close)
         self.lag = LoopLag()
         self._ws = self._owned.enter_context(opened(settings))
         self._store = open_store(settings, readonly=True)
         self._owned.callback(self._store.close)
         self._cache = VectorCache(self._store, most=options.cache_customers, ttl_seconds=options.cache_ttl_seconds)
-        self.vectors = Vectors(remote=settings.redis_url is not None)
+        self.vectors = Vectors(remote=settings.redis_url is not None, tracing=self.tracing)
         self.keys = open_door(settings, self._ws.db)
         self._owned.callback(self.keys.close)
         self.limiter = open_limiter(settings)

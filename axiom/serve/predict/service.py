@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from axiom.serve.predict.lines import Kind, Line, Lines, Served
     from axiom.serve.predict.metrics import PredictMetrics
     from axiom.serve.predict.replica import Replica
+    from axiom.tracing import Tracing
 
 VECTORISE_FROM = 8
 """From so many customers on the vectorised path is quicker than one row after the other."""
@@ -53,6 +54,11 @@ class Service:
         """Counts of this replica."""
         return self._replica.metrics
 
+    @property
+    def tracing(self) -> Tracing:
+        """Times the parts of requests, where that is wanted."""
+        return self._replica.tracing
+
     def next_id(self) -> str:
         """An id for a request that came without one; unique over all replicas."""
         return f"{self._prefix}-{next(self._numbers):x}"
@@ -75,7 +81,8 @@ class Service:
             self.metrics.rejected("overload")
             raise TooManyError("the replica is overloaded", hint="try again in a second", retry_after=1.0)
         caller = replica.keys.check(key, scope)
-        await self._charge(caller, 1)
+        with replica.tracing.span("limit"):
+            await self._charge(caller, 1)
         return caller
 
     async def predict(self, kind: Kind, asked: Asked, request: Request) -> dict[str, Any]:
@@ -112,7 +119,9 @@ class Service:
         if vector is None:
             raise _unknown(customer, lines)
         served = line.of(customer)
-        answer = served.bound.score(vector)
+        with self.tracing.span("score") as span:
+            answer = served.bound.score(vector)
+            span.note("axiom.model", served.version)
         if self._replica.probe[0] is not lines.view:
             self._replica.probe = lines.view, vector
         reply = reply_of(kind, served, answer, customer, lines.as_of_text, cached=cached)
@@ -136,10 +145,13 @@ class Service:
         if vector is None:
             raise _unknown(customer, lines)
         served = line.of(customer)
-        answer = served.bound.score(vector)
+        with self.tracing.span("score") as span:
+            answer = served.bound.score(vector)
+            span.note("axiom.model", served.version)
         reply = reply_of("churn", served, answer, customer, lines.as_of_text, cached=cached)
         self._record("churn", served, answer, customer, "id", request, lines.held().info.as_of, cached=cached)
-        reply.update(explanation(served, vector))
+        with self.tracing.span("explain"):
+            reply.update(explanation(served, vector))
         if lines.clv is not None:
             value = lines.clv.of(customer)
             reply["clv"] = reply_of("clv", value, value.bound.score(vector), customer, lines.as_of_text, cached=cached)
@@ -184,7 +196,10 @@ class Service:
                 self._replica.shadow.offer(kind, customer, vector, request.request_id, _key(request))
         for rows in sides.values():
             served = line.of(rows[0][0])
-            found_answers = await _scored(served, [vector for _, vector in rows])
+            with self.tracing.span("score") as span:
+                span.note("axiom.model", served.version)
+                span.note("axiom.customers", len(rows))
+                found_answers = await _scored(served, [vector for _, vector in rows])
             for (customer, _), answer in zip(rows, found_answers, strict=True):
                 answers[customer] = served, answer
         predictions = []
@@ -205,8 +220,11 @@ class Service:
             vector, as_of = served.posted.of_features(asked.features), now
         else:
             as_of = asked.as_of or now
-            vector = await asyncio.to_thread(served.posted.of_history, asked.history or {}, as_of)
-        answer = served.posted.bound.score(vector)
+            with self.tracing.span("history"):
+                vector = await asyncio.to_thread(served.posted.of_history, asked.history or {}, as_of)
+        with self.tracing.span("score") as span:
+            answer = served.posted.bound.score(vector)
+            span.note("axiom.model", served.version)
         self._record(kind, served, answer, None, asked.source, request, as_of, cached=False)
         return reply_of(kind, served, answer, None, as_of.isoformat(), cached=False)
 
