@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from structlog.contextvars import bound_contextvars
+
 from axiom.errors import AxiomError, ConflictError, UnavailableError
 from axiom.settings import load_settings, mask_url
 from axiom.telemetry import configure_logging, get_logger
@@ -151,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
     configure_logging(settings)
     from axiom.db import Database
 
-    with Database(settings.database_location) as db:
+    with Database(settings.database_location) as db, bound_contextvars(job_id=job_id, attempt=int(attempt)):
         driver = Driver(settings, db, job_id, int(attempt))
         try:
             return driver.run()

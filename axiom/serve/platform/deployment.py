@@ -8,7 +8,9 @@ from pydantic import ValidationError
 from ray import serve
 
 from axiom.errors import MisuseError, UnavailableError
+from axiom.observe.workspace import WorkspaceGauges
 from axiom.serve.platform.options import PlatformOptions
+from axiom.serve.ray_push import RayPush
 from axiom.settings import load_settings
 from axiom.telemetry import configure_logging
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from axiom.serve.asked_inside import Inside, Outcome
 
 
+WORKSPACE_SECONDS = 30.0
+"""How often the numbers of jobs, models and data are read for Prometheus."""
+
+
 class Platform:
     """One replica."""
 
@@ -26,6 +32,8 @@ class Platform:
         self._options = checked(options)
         self._settings = load_settings(**self._options.settings)
         configure_logging(self._settings)
+        self._push = RayPush(WorkspaceGauges(self._settings), seconds=WORKSPACE_SECONDS)
+        self._push.start()
         self._handle: Any = None
 
     def __serve_build_asgi_app__(self) -> FastAPI:

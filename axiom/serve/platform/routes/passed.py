@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from axiom.serve.asked_inside import Outcome
 
 router = APIRouter(tags=["older names"])
-PASSED = frozenset((b"authorization", b"x-api-key", b"content-type"))
+PASSED = frozenset((b"authorization", b"x-api-key", b"content-type", b"traceparent", b"tracestate"))
 
 
 class UserIds(Given):
