@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from axiom.jobs.kinds import KINDS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -91,6 +93,26 @@ PERMITS: Mapping[str, str] = {
     "GET /api/runs": "jobs.read",
     "GET /api/runs/{run_id}": "jobs.read",
     "POST /api/runs/{run_id}/cancel": "jobs.run",
+    "GET /api/jobs": "jobs.read",
+    "GET /api/jobs/kinds": "jobs.read",
+    "GET /api/jobs/{job_id}": "jobs.read",
+    "GET /api/jobs/{job_id}/log": "jobs.read",
+    "POST /api/jobs/{job_id}/cancel": "jobs.run",
+    "POST /api/jobs/{job_id}/retry": "jobs.run",
+    **{f"POST /api/jobs/{kind}": "jobs.run" for kind in KINDS},
+    "POST /api/jobs/shadow": "models.write",  # these two change what is rolled out
+    "POST /api/jobs/judge": "models.write",
+    "GET /api/pipelines": "pipelines.read",
+    "GET /api/pipelines/{pipeline}": "pipelines.read",
+    "GET /api/pipelines/{pipeline}/latency": "pipelines.read",
+    "POST /api/pipelines/{pipeline}/runs": "pipelines.run",
+    "POST /api/pipelines/{pipeline}/backfill": "pipelines.run",
+    "GET /api/pipeline-runs": "pipelines.read",
+    "GET /api/pipeline-runs/{run_id}": "pipelines.read",
+    "POST /api/pipeline-runs/{run_id}/resume": "pipelines.run",
+    "POST /api/pipeline-runs/{run_id}/cancel": "pipelines.run",
+    "GET /api/events/jobs": "jobs.read",
+    "GET /api/events/pipelines": "pipelines.read",
     "GET /api/online": "features.read",
     "POST /api/online/sync": "cache",
     "POST /api/online/clear": "cache",

@@ -12,21 +12,27 @@ from axiom.access.opening import open_door, open_limiter
 from axiom.access.passwords import Passwords
 from axiom.access.tokens import AccessTokens
 from axiom.db import Database
-from axiom.errors import ConflictError, UnavailableError
+from axiom.errors import AxiomError, ConflictError, UnavailableError
+from axiom.jobs.backend import open_backend
+from axiom.jobs.pipelines.runner import Runner
+from axiom.jobs.service import JobService
 from axiom.lake import Lake, storage_of
 from axiom.pipelines.workspace import Workspace
 from axiom.registry.mlflow_log import recorder_of
 from axiom.registry.registry import Registry
+from axiom.telemetry import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import TypeAlias
 
+    from axiom.jobs.backend import JobBackend
     from axiom.serve.asked_inside import Inside, Outcome
     from axiom.settings import Settings
 
     Ask: TypeAlias = Callable[[Inside], Awaitable[Outcome]]
 
+_log = get_logger(__name__)
 PATIENCE = 5.0
 """Seconds that a request waits for a lock of SQLite before it is answered with 503."""
 
@@ -39,10 +45,17 @@ class Services:
         ask: lets a replica of `predict` answer.
         passwords: hashes passwords.
         patience: seconds to wait for a lock of SQLite.
+        opener: opens the back end that runs jobs.
     """
 
     def __init__(
-        self, settings: Settings, ask: Ask, *, passwords: Passwords | None = None, patience: float = PATIENCE
+        self,
+        settings: Settings,
+        ask: Ask,
+        *,
+        passwords: Passwords | None = None,
+        patience: float = PATIENCE,
+        opener: Callable[[Settings, str | None], JobBackend] = open_backend,
     ) -> None:
         self.settings = settings
         self.ask = ask
@@ -57,6 +70,8 @@ class Services:
         door = open_door(settings, self._database) if settings.auth == "off" else None
         self.open_door = door if isinstance(door, OpenDoor) else None
         self._logins = self._open_logins()
+        self._jobs: JobService | None = None
+        self._opener = opener
 
     @property
     def db(self) -> Database:
@@ -99,6 +114,29 @@ class Services:
                 "nobody can log in: AXIOM_SECRET_KEY is not set", hint="set it to 32 random bytes, or use an API key"
             )
         return self._logins
+
+    @property
+    def jobs(self) -> JobService:
+        """Jobs, submitted and watched."""
+        if self._jobs is None:
+            self._jobs = JobService(self.db, self.settings, opener=self._opener)
+        return self._jobs
+
+    def work_on(self, *run_ids: str) -> None:
+        """Let a thread bring pipeline runs to their end, one after the other, unless another runner is on them.
+
+        Should this process die, `axiom schedule` or whoever resumes a run takes it up where it is.
+        """
+        threading.Thread(target=self._run_all, args=(run_ids,), daemon=True, name=f"runner-{run_ids[:1]}").start()
+
+    def _run_all(self, run_ids: tuple[str, ...]) -> None:
+        for run_id in run_ids:
+            try:
+                Runner(self.jobs).run(run_id, wait=False)
+            except ConflictError:
+                continue  # another runner works on it
+            except AxiomError as error:
+                _log.warning("run_left", run=run_id, error=str(error))
 
     def close(self) -> None:
         """Give back what it holds."""
