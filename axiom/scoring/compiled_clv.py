@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # Up to so many customers the batch path, made for a whole base, takes longer than one after the other.
 _ONE_BY_ONE = 5_000
 
+_LONGEST = 73_050.0
+"""Days, 200 years: everything before 1900 is refused by the ingest."""
+
 
 class BoundClv:
     """Forecasts for vectors of one layout; `CompiledClv.bind` makes one. Threads may share it.
@@ -52,6 +55,12 @@ class BoundClv:
         x, t_x, T, mean_spend = vector.take(self._rfm).tolist()
         if math.isnan(x):
             return None
+        if x > t_x or T > _LONGEST:
+            # Posted features may say anything, and what a forecast costs grows with the purchases it expects.
+            raise BadInputError(
+                f"x = {x:g}, t_x = {t_x:g}, T = {T:g} is no history: x counts days with a purchase after the first, "
+                f"so it is not above t_x, and T is {_LONGEST:,.0f} days at most"
+            )
         if self._one is not None:
             try:
                 found = self._one.outlook(x, t_x, T, mean_spend)

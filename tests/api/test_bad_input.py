@@ -363,6 +363,25 @@ def test_any_finite_features_get_a_true_answer_or_a_refusal(
     documented(reply)
 
 
+@pytest.mark.parametrize(
+    ("x", "t_x", "T"),
+    [(1e7, 100.0, 100.0), (1e9, 1e3, 1e3), (101.0, 100.0, 100.0), (1e9, 1e9, 1e9), (1.2e307, 1.2e307, 1.2e307)],
+)
+def test_more_days_with_purchases_than_days_are_refused_before_they_cost_anything(
+    open_serving: Serving, documented: Documented, x: float, t_x: float, T: float
+) -> None:
+    features = {"x": x, "t_x": t_x, "T": T, "mean_spend": 10.0}
+    reply = open_serving.ask.post("/clv", {"features": features})
+    assert reply.status_code == 422
+    assert "no history" in documented(reply)["detail"]
+
+
+@pytest.mark.parametrize("days", [1.0, 50.0, 73_050.0])
+def test_a_purchase_every_day_is_a_history(open_serving: Serving, days: float) -> None:
+    features = {"x": days, "t_x": days, "T": days, "mean_spend": 10.0}
+    assert open_serving.ask.post("/clv", {"features": features}).status_code == 200
+
+
 @many
 @given(headers=st.lists(st.tuples(st.sampled_from([b"authorization", b"x-api-key", b"x-request-id", b"content-length"]),
                                   st.binary(max_size=100)), max_size=4))  # fmt: skip
