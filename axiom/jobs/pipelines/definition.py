@@ -150,7 +150,8 @@ class Pipeline:
 
     def after(self, name: str) -> set[str]:
         """Every step that needs a step, directly or not."""
-        return {step.name for step in self.steps if name in self.before(step.name)}
+        wanted = self.step(name).name
+        return {step.name for step in self.steps if wanted in self.before(step.name)}
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON keeps it; `pipeline_of` reads it again."""
