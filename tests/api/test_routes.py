@@ -99,6 +99,14 @@ def test_a_wrong_method_is_told_the_right_one(open_serving: Serving, documented:
         documented(reply)
 
 
+@pytest.mark.parametrize("url", OPEN)
+def test_head_is_get_without_the_body(open_serving: Serving, url: str) -> None:
+    reply = open_serving.ask("HEAD", url)
+    assert reply.status_code == 200
+    assert reply.content == b""
+    assert reply.headers["content-type"] == open_serving.ask.get(url).headers["content-type"]
+
+
 @pytest.mark.parametrize("url", ["/", "/nothing", "/churn/", "/churn/C0000000", "/clv//", "/CHURN", "/docs/x", "/%00"])
 def test_a_path_that_does_not_exist_is_a_problem_like_every_other(
     open_serving: Serving, documented: Documented, url: str

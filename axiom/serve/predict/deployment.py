@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from axiom.serve.predict.proto import axiom_predict_pb2 as pb
 
 
+SWITCH_SECONDS = 0.0005
+
+
 class Predict:
     """One replica. HTTP comes in through the application that it builds, gRPC through methods named as in the proto."""
 
@@ -36,10 +40,12 @@ class Predict:
         told = checked(options)
         settings = load_settings(**told.settings)
         configure_logging(settings)
+        # Python lets a thread run for 5 ms before another gets its turn: too long for requests to wait for the log's.
+        sys.setswitchinterval(SWITCH_SECONDS)
         self._replica = Replica(settings, told).start()
         self._service = Service(self._replica)
         self._grpc = GrpcService(self._service)
-        self._app = create_app(self._service, lifespan=self._lifespan)
+        self._app = create_app(self._service, lifespan=self._lifespan, tell_id=False)  # Ray adds it
         self._busy = BusyMeter()
         self._replica.metrics.watch("axiom_predict_busy_ratio", self._busy.share)
 

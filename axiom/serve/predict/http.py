@@ -126,10 +126,14 @@ class Door:
         name: of the route in metrics and problems.
         handlers: method, or `ANY_METHOD`, -> what answers it.
         scope: what a key must be good for; None lets everybody in, under overload too.
+        tell_id: whether replies carry `x-request-id`; not where a server around the application adds it.
     """
 
-    def __init__(self, service: Service, name: str, handlers: dict[str, Handler], scope: str | None) -> None:
+    def __init__(
+        self, service: Service, name: str, handlers: dict[str, Handler], scope: str | None, *, tell_id: bool = True
+    ) -> None:
         self._service, self._name, self._handlers, self._scope = service, name, handlers, scope
+        self._tell_id = tell_id
         self._allow = b", ".join(sorted(method.encode() for method in handlers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -142,11 +146,12 @@ class Door:
             call.request_id = service.next_id()
         bind_contextvars(request_id=call.request_id)  # the request has a task, and so a context, of its own
         with service.tracing.request(self._name, scope["headers"]) as span:
-            reply = await self._reply(call, scope["method"])
+            head = scope["method"] == "HEAD"  # load balancers ask like this whether somebody is there
+            reply = await self._reply(call, "GET" if head else scope["method"])
             span.note("http.response.status_code", reply.status)
             span.note("axiom.request_id", call.request_id)
         metrics.request(self._name, reply.status, time.perf_counter() - call.started)
-        await _send(send, reply, call.request_id)
+        await _send(send, reply, call.request_id if self._tell_id else "", with_body=not head)
 
     async def _reply(self, call: Call, method: str) -> Reply:
         metrics = self._service.metrics
@@ -168,15 +173,16 @@ class Door:
             metrics.end()  # also where the client went away and the request was cancelled
 
 
-async def _send(send: Send, reply: Reply, request_id: str) -> None:
+async def _send(send: Send, reply: Reply, request_id: str, *, with_body: bool) -> None:
     headers = [
         (b"content-type", reply.media_type),
         (b"content-length", str(len(reply.body)).encode()),
-        (b"x-request-id", request_id.encode("latin-1")),
         *reply.headers,
     ]
+    if request_id:
+        headers.append((b"x-request-id", request_id.encode("latin-1")))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})
+    await send({"type": "http.response.body", "body": reply.body if with_body else b""})
 
 
 def problem(error: AxiomError) -> Reply:
@@ -209,12 +215,18 @@ def _problem_of(status: HTTPStatus, detail: str = "", headers: tuple[tuple[bytes
     return Reply(orjson.dumps(body), int(status), PROBLEM, headers)
 
 
-def create_app(service: Service, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
-    """The application over one service; `openapi.document()` describes its routes."""
+def create_app(service: Service, lifespan: Lifespan[Starlette] | None = None, *, tell_id: bool = True) -> Starlette:
+    """The application over one service; `openapi.document()` describes its routes.
+
+    Args:
+        service: does the work.
+        lifespan: what starts and ends with it.
+        tell_id: see `Door`.
+    """
     answers = _Answers(service)
 
     def route(path: str, name: str, handlers: dict[str, Handler], scope: str | None = None) -> Route:
-        return Route(path, Door(service, name, handlers, scope))
+        return Route(path, Door(service, name, handlers, scope, tell_id=tell_id))
 
     routes: Sequence[Route] = (
         route("/churn", "churn", answers.predict("churn"), "predict"),

@@ -252,7 +252,7 @@ def _paths() -> dict[str, Any]:
                 ],
             )
         },
-        "/health": {"get": _open("Every component; 503 where the replica cannot answer.", {"type": "object"})},
+        "/health": {"get": _health()},
         "/metrics": {"get": _open("Metrics of this replica in Prometheus text.", None, "text/plain")},
         "/openapi.json": {"get": _open("This document.", {"type": "object"})},
         "/docs": {"get": _open("This document as a page.", None, "text/html")},
@@ -310,6 +310,12 @@ def _get(
 def _open(summary: str, schema: dict[str, Any] | None, media_type: str = "application/json") -> dict[str, Any]:
     reply = {"description": "OK", "content": {media_type: {"schema": schema or {"type": "string"}}}}
     return {"summary": summary, "security": [], "responses": {"200": reply}}
+
+
+def _health() -> dict[str, Any]:
+    found = _open("Every component; 503 where the replica cannot answer.", {"type": "object"})
+    found["responses"]["503"] = {**found["responses"]["200"], "description": "The replica cannot answer."}
+    return found
 
 
 def _responses(schema: dict[str, Any], example: dict[str, Any] | None) -> dict[str, Any]:
