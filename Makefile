@@ -10,7 +10,17 @@ DEMO_HOME ?= axiom-demo
 # uv from the PATH, else a private copy in .uv (no system package is touched)
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 
-.PHONY: help install lock docs proto demo test test-fast check lint types imports format bench bench-quick serve clean
+LOCK := -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url
+IMAGE_EXTRAS := mysql xgboost mlflow traces
+WORKERS ?= 0
+BACKUP ?= axiom-backup.jsonl.gz
+ENV_FILE := docker/.env
+COMPOSE := WORKERS=$(WORKERS) docker compose --env-file $(ENV_FILE) -f docker/compose.yaml
+# Commands about the database go to the service of `make up` once there is one, else to AXIOM_HOME of this shell.
+AXIOM := $(if $(wildcard $(ENV_FILE)),$(COMPOSE) exec -T axiom axiom,$(BIN)/axiom)
+
+.PHONY: help install lock docs proto demo test test-fast check lint types imports format bench bench-quick serve clean \
+	dashboards image up down restart status logs db-backup db-restore db-shell redis-shell
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -27,7 +37,9 @@ $(STAMP): requirements.lock pyproject.toml | $(filter .uv/bin/uv,$(UV))
 	@touch $@
 
 lock:  ## pin all dependencies anew, with hashes and without addresses
-	$(UV) pip compile pyproject.toml -q --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url -o requirements.lock
+	$(UV) pip compile pyproject.toml $(LOCK) --all-extras -o requirements.lock
+	$(UV) pip compile pyproject.toml $(LOCK) $(IMAGE_EXTRAS:%=--extra %) -c requirements.lock --no-annotate --no-header -o docker/requirements.lock
+	echo hatchling | $(UV) pip compile - $(LOCK) -c requirements.lock --no-annotate --no-header -o docker/build.lock
 
 docs: install  ## write docs/reference.md from the code
 	$(BIN)/python -m axiom.cli.reference > docs/reference.md
@@ -44,7 +56,7 @@ test: install  ## the whole test suite
 test-fast: install  ## the tests that need neither Ray nor a server
 	$(BIN)/pytest -m 'not ray and not services'
 
-check: lint types imports  ## lint, types and import rules
+check: lint types imports operations  ## lint, types, import rules, image, workflows, alert rules
 
 lint: install
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -54,6 +66,15 @@ types: install
 
 imports: install
 	$(BIN)/lint-imports --no-logo
+
+operations: install  ## check image, workflows and alert rules
+	$(BIN)/hadolint docker/Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yaml
+	$(BIN)/zizmor --offline --quiet --no-progress .github
+	@if command -v promtool > /dev/null; then \
+	    promtool check config docker/prometheus/prometheus.yml && promtool test rules docker/prometheus/rules_test.yml; \
+	else echo "promtool is not installed: alert rules are checked by the tests alone (Debian: apt-get install prometheus)"; fi
 
 format: install  ## format the code
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
@@ -66,6 +87,43 @@ bench-quick: install  ## the same at small sizes
 
 serve: install  ## serve scores over HTTP (needs a scored AXIOM_HOME: `make demo` first, or your own)
 	$(BIN)/axiom serve
+
+dashboards: install  ## write dashboards, alert rules and docs/metrics.md from the code
+	$(BIN)/python -m axiom.observe
+
+image:  ## build the container image
+	docker build -f docker/Dockerfile -t axiom:0.1.0-ray2.60.0 .
+
+up: $(ENV_FILE)  ## start everything in containers: database, Redis, object store, Axiom, Prometheus, Grafana (WORKERS=2: more nodes)
+	$(COMPOSE) up --detach --build --wait
+
+$(ENV_FILE):
+	docker/secrets.sh $@
+
+down:  ## stop the containers; data stays in volumes
+	$(COMPOSE) down
+
+restart:  ## restart the service; the rest goes on running
+	$(COMPOSE) restart axiom worker
+
+status:  ## how the containers and the service are
+	$(COMPOSE) ps
+	$(COMPOSE) exec -T axiom axiom serve status
+
+logs:  ## follow the logs
+	$(COMPOSE) logs --follow --tail 100
+
+db-backup:  ## write the database to BACKUP=axiom-backup.jsonl.gz
+	$(AXIOM) db backup - > $(BACKUP)
+
+db-restore:  ## fill an empty database from BACKUP=axiom-backup.jsonl.gz
+	$(AXIOM) db restore - < $(BACKUP)
+
+db-shell:  ## SQL prompt in the database
+	$(COMPOSE) exec postgres psql --username axiom axiom
+
+redis-shell:  ## prompt of Redis
+	$(COMPOSE) exec redis redis-cli
 
 clean:  ## remove what make made
 	rm -rf .venv .uv $(DEMO_HOME) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -10,6 +10,7 @@ from axiom import __version__
 from axiom.cli import (
     audit_trail,
     build,
+    db,
     demo,
     evaluate,
     explain,
@@ -85,6 +86,7 @@ for _room in (
     key,
     user,
     audit_trail,
+    db,
     demo,
     synthetic,
 ):
