@@ -46,7 +46,9 @@ class Replies:
         now = self.clock()
         self.connection.execute(sa.delete(replies).where(replies.c.created_at < now - KEPT))
         row = {"actor": actor, "key": key, "operation": operation, "fingerprint": fingerprint, "created_at": now}
-        if self.connection.execute(insert(self.connection, replies).values(row).on_conflict_do_nothing()).rowcount:
+        # What comes back tells, not the row count: that is unknown where the driver returns rows.
+        claimed = insert(self.connection, replies).values(row).on_conflict_do_nothing().returning(replies.c.key)
+        if self.connection.execute(claimed).first() is not None:
             return None
         query = sa.select(replies).where(replies.c.actor == actor, replies.c.key == key)
         found = self.connection.execute(query).mappings().one()

@@ -18,6 +18,7 @@ from axiom.access.logins import create_user
 from axiom.access.passwords import Passwords
 from axiom.access.permissions import ROLES
 from axiom.errors import UnavailableError
+from axiom.jobs.backend import Standing
 from axiom.pipelines.workspace import create
 from axiom.settings import Settings
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from axiom.db.jobs import Job
     from axiom.pipelines.workspace import Workspace
     from axiom.serve.asked_inside import Inside, Outcome
 
@@ -102,7 +104,10 @@ def serving(runner: asyncio.Runner) -> Callable[..., AbstractContextManager[Clie
     @contextmanager
     def run(settings: Settings, **more: Any) -> Iterator[Client]:
         passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-        services = Services(settings, more.pop("ask", away), passwords=passwords, **more)
+        backend = Nobody()
+        services = Services(
+            settings, more.pop("ask", away), passwords=passwords, opener=lambda _settings, _name: backend, **more
+        )
         try:
             with services.db.transaction() as tx:
                 for role in ROLES[1:]:
@@ -113,6 +118,33 @@ def serving(runner: asyncio.Runner) -> Callable[..., AbstractContextManager[Clie
             services.close()
 
     return run
+
+
+class Nobody:
+    """A back end of jobs whose drivers die at once."""
+
+    name = "local"
+
+    def __init__(self) -> None:
+        self.submitted: list[str] = []
+
+    def submit(self, job: Job) -> None:
+        self.submitted.append(job.job_id)
+
+    def standing(self, job: Job) -> Standing:
+        return Standing("ended", "nobody runs it")
+
+    def stop(self, job: Job) -> None:
+        pass
+
+    def log(self, submission_id: str, offset: int, limit: int) -> bytes:
+        return b"first line\nsecond line\n"[offset : offset + limit]
+
+
+@pytest.fixture(scope="session")
+def settings_for() -> Callable[..., Settings]:
+    """Settings of a workspace in a folder, with changes."""
+    return settings_of
 
 
 def settings_of(home: Any, **changes: Any) -> Settings:

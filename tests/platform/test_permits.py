@@ -1,14 +1,17 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from axiom.access.permissions import MAY, PERMISSIONS, ROLES
+from axiom.pipelines.workspace import create
 from axiom.serve.platform.http import ROUTERS
 from axiom.serve.platform.permits import ANYBODY, PASSED_ON, PERMITS, SIGNED_IN
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.platform.conftest import Client
 
 GUARDED = {route: needed for route, needed in PERMITS.items() if needed in PERMISSIONS}
@@ -65,11 +68,8 @@ def test_another_role_counts_from_the_next_request_on(local: Client) -> None:
     assert analyst.get("/api/users").status_code == 200
 
 
-def test_without_authentication_the_data_plane_alone_is_open(tmp_path: object, serving: object) -> None:
-    from axiom.pipelines.workspace import create
-    from tests.platform.conftest import settings_of
-
-    settings = settings_of(tmp_path / "open", auth="off")
+def test_without_authentication_the_data_plane_alone_is_open(tmp_path: Path, serving: Any, settings_for: Any) -> None:
+    settings = settings_for(tmp_path / "open", auth="off")
     create(settings)
     with serving(settings) as client:
         assert client.post("/api/online/clear").status_code == 200

@@ -77,6 +77,7 @@ async def _caller(request: Request, needed: str) -> tuple[Caller, float, float]:
     if text.startswith(_KEY):
         return _key(known, text, needed)
     who = await asyncio.to_thread(known.logins.who, text)
+    request.scope["axiom.who"] = who.name  # for the log, should this be refused
     if needed != SIGNED_IN:
         require(who.role, needed)
     caller = Caller(who.name, "user", who.role, MAY[who.role], who.session_id)
