@@ -88,6 +88,7 @@ class Runner:
                 if time.monotonic() - silent_since > self.patience:
                     raise
                 _log.warning("database_away", run=run_id, error=error.message)
+                self.sleep(min(time.monotonic() - silent_since, 5.0))
             except ConflictError:
                 # Taken over meanwhile, or two transactions met; either way the database knows.
                 if not mine:
