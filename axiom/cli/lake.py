@@ -1,4 +1,4 @@
-"""Verbs about the data in the lake: quality, lake compact, clean, verify."""
+"""Verbs about the data in the lake: quality, lake compact, clean, verify, copy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from axiom.cli.console import AsOf, JsonFlag, emit, parse_time, table, workspace
 
-lake = typer.Typer(no_args_is_help=True, help="Look after the lake: compact, clean, verify.")
+lake = typer.Typer(no_args_is_help=True, help="Look after the lake: compact, clean, verify, copy.")
 
 
 def register(app: typer.Typer) -> None:
@@ -78,3 +78,20 @@ def verify(json: JsonFlag = False) -> None:
             checked[manifest.kind] = checked.get(manifest.kind, 0) + len(manifest.files)
     lines = [f"{kind}: {files} files as they were written" for kind, files in checked.items()] or ["nothing to verify"]
     emit({"verified": checked}, as_json=json, lines=lines)
+
+
+@lake.command("copy", epilog="Example: axiom lake copy --to s3://backups/axiom-lake")
+def copy(
+    to: Annotated[str, typer.Option("--to", metavar="PLACE", help="Directory or s3:// URI, at the same S3 endpoint.")],
+    json: JsonFlag = False,
+) -> None:
+    """Make another place hold what the lake holds: new files are copied, files that are gone are deleted there."""
+    from axiom.lake.copy import copy_lake
+
+    with workspace() as ws:
+        report = copy_lake(ws.lake.storage, to)
+    lines = [
+        f"{report.copied:,} files copied ({report.bytes:,} bytes), {report.deleted:,} deleted, {report.same:,} kept",
+        f"  {report.target} is a copy now",
+    ]
+    emit(report, as_json=json, lines=lines)

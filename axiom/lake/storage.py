@@ -137,18 +137,37 @@ class Storage:
             raise self._unavailable(error) from error
         return size, digest.hexdigest()
 
+    def copy(self, path: str, target: Storage) -> int:
+        """Copy one file to the same path below another root, block by block; returns its size in bytes."""
+        size = 0
+        try:
+            with target._writing(target.full(path)) as stream:
+                for block in self.blocks(path, 1 << 22):
+                    stream.write(block)
+                    size += len(block)
+        except OSError as error:
+            raise target._unavailable(error) from error
+        return size
+
+    def sizes(self, path: str = "") -> dict[str, int]:
+        """How big each file below `path` is: path relative to the root -> bytes."""
+        return {found: info.size for found, info in self._infos(path).items()}
+
     def files(self, path: str, suffix: str = "") -> list[str]:
         """Paths of all files below `path`, sorted, relative to the root; empty where there is no such folder."""
         return sorted(found for found in self.modified(path) if found.endswith(suffix))
 
     def modified(self, path: str) -> dict[str, datetime]:
         """When each file below `path` was last written: path relative to the root -> time, UTC."""
+        return {found: info.mtime for found, info in self._infos(path).items()}
+
+    def _infos(self, path: str) -> dict[str, Any]:
         import pyarrow.fs as pafs
 
         selector = pafs.FileSelector(self.full(path), allow_not_found=True, recursive=True)
         found = self._ask(self.filesystem.get_file_info, selector)
         cut = len(self.root) + 1
-        return {info.path[cut:]: info.mtime for info in found if info.type == pafs.FileType.File}
+        return {info.path[cut:]: info for info in found if info.type == pafs.FileType.File}
 
     def delete(self, path: str) -> None:
         """Delete one file; it is no error if it is gone already."""
