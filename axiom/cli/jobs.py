@@ -24,7 +24,7 @@ jobs = typer.Typer(no_args_is_help=True, help="Stages as jobs that run elsewhere
 
 Backend = Annotated[
     str | None,
-    typer.Option(help="local or ray. Default: ray where RAY_ADDRESS is set, else local.", show_default=False),
+    typer.Option(help="local, ray or kube. Default: ray where RAY_ADDRESS is set, else local.", show_default=False),
 ]
 JobId = Annotated[str, typer.Argument(help="Id of the job.", metavar="JOB")]
 

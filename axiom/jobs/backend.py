@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from axiom.db.jobs import Job
     from axiom.settings import Settings
 
-BACKENDS = ("local", "ray")
+BACKENDS = ("local", "ray", "kube")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class JobBackend(Protocol):
 
     @property
     def name(self) -> str:
-        """`local` or `ray`."""
+        """`local`, `ray` or `kube`."""
         ...
 
     def submit(self, job: Job) -> None:
@@ -84,6 +84,10 @@ def open_backend(settings: Settings, name: str | None = None) -> JobBackend:
         from axiom.jobs.on_ray import RayBackend
 
         return RayBackend.connect(settings)
+    if chosen == "kube":
+        from axiom.jobs.on_kube import KubeBackend
+
+        return KubeBackend.connect()
     raise MisuseError(f"there is no back end {chosen!r} for jobs", hint=f"use {' or '.join(BACKENDS)}")
 
 

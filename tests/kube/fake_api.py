@@ -12,6 +12,7 @@ import itertools
 import json
 import threading
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -63,6 +64,7 @@ class FakeApi:
     faults: list[Fault] = field(default_factory=list)
     forbidden: list[str] = field(default_factory=list)
     scripts: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
+    before_write: Callable[[Any], None] | None = None  # called once, when the first thing is really written
     logs: dict[tuple[str, str], str] = field(default_factory=dict)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     url: str = ""
@@ -197,6 +199,9 @@ class FakeApi:
             merged["metadata"]["generation"] = live["metadata"].get("generation", 1) + 1
         if query.get("dryRun") != "All":
             self.objects[plural, name] = merged
+            if self.before_write is not None:
+                self.before_write, called = None, self.before_write
+                called(self)
         return merged
 
     def _check(self, body: dict[str, Any], query: dict[str, str]) -> None:
@@ -205,12 +210,8 @@ class FakeApi:
             schema = self.schemas[kind]
             found = [str(one) for one in problems(with_defaults(body, schema), schema)]
         else:
-            found = []
-            try:
-                told = {**body, "metadata": {k: v for k, v in body["metadata"].items() if k not in SERVER_FIELDS}}
-                kubernetes_validate.validate(told, KUBERNETES, strict=True)
-            except kubernetes_validate.ValidationError as error:
-                found = [error.message]
+            told = {**body, "metadata": {k: v for k, v in body["metadata"].items() if k not in SERVER_FIELDS}}
+            found = _judged(json.dumps(told))
         if found and query.get("fieldValidation") == "Strict":
             raise RefusedError(400, "BadRequest", f"strict decoding error: {'; '.join(found)}")
 
@@ -232,7 +233,9 @@ class FakeApi:
         ]
         if taken and not force:
             who, path = min(taken)
-            raise RefusedError(409, "Conflict", f'Apply failed with 1 conflict: conflict with "{who}": .{".".join(path)}')
+            raise RefusedError(
+                409, "Conflict", f'Apply failed with 1 conflict: conflict with "{who}": .{".".join(path)}'
+            )
         for path in owners.get(manager, set()) - set(new):
             if not any(path in paths for who, paths in owners.items() if who != manager):
                 _drop(merged, path)
@@ -256,6 +259,15 @@ class FakeApi:
         else:
             del self.objects[plural, name]
         return {"kind": "Status", "status": "Success"}
+
+
+@cache
+def _judged(text: str) -> list[str]:
+    try:
+        kubernetes_validate.validate(json.loads(text), KUBERNETES, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return [error.message]
+    return []
 
 
 _IDENTITY = {("metadata", "name"), ("metadata", "namespace"), ("metadata", "resourceVersion")}
