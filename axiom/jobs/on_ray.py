@@ -74,7 +74,9 @@ class RayBackend:
             return Standing("missing")
         if not info.status.is_terminal():
             return Standing("alive")
-        return Standing("ended", f"Ray says {info.status.value}: {info.message or 'no reason'}"[:500])
+        # Ray appends a part of the log, which is there anyway.
+        reason = str(info.message or "no reason").partition(", last available logs")[0]
+        return Standing("ended", f"Ray says {info.status.value}: {reason}"[:500])
 
     def stop(self, job: Job) -> None:
         """See `JobBackend.stop`."""

@@ -96,7 +96,8 @@ def test_how_a_submission_stands(ray: RayBackend, client: FakeClient, job: Job) 
     for status in ("PENDING", "RUNNING"):
         client.status = status
         assert ray.standing(job).state == "alive"
-    client.status, client.message = "FAILED", "Job supervisor actor died"
+    client.status = "FAILED"
+    client.message = "entrypoint command failed with exit code 137, last available logs (truncated):\nKilled\n"
     assert (ray.standing(job).state, ray.standing(job).detail) == (
         "ended",
         "Ray says FAILED: Job supervisor actor died",
