@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from fastapi import FastAPI
-
     from axiom.db.jobs import Job
     from axiom.pipelines.workspace import Workspace
     from axiom.serve.asked_inside import Inside, Outcome
@@ -45,20 +43,14 @@ SECRET = "6f1c0e9b7a5d4832" * 4
 class Client:
     """Somebody who asks: with a credential, or without one."""
 
-    app: FastAPI
+    http: httpx.AsyncClient
     services: Services
     runner: asyncio.Runner
     credential: str | None = None
 
     def __call__(self, method: str, url: str, *, headers: dict[str, str] | None = None, **more: Any) -> httpx.Response:
         sent = {"authorization": f"Bearer {self.credential}"} if self.credential else {}
-
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://axiom") as client:
-                return await client.request(method, url, headers={**sent, **(headers or {})}, **more)
-
-        return self.runner.run(ask())
+        return self.runner.run(self.http.request(method, url, headers={**sent, **(headers or {})}, **more))
 
     def get(self, url: str, **more: Any) -> httpx.Response:
         return self("GET", url, **more)
@@ -67,7 +59,7 @@ class Client:
         return self("POST", url, **({} if body is None else {"json": body}), **more)
 
     def using(self, credential: str | None) -> Client:
-        return Client(self.app, self.services, self.runner, credential)
+        return Client(self.http, self.services, self.runner, credential)
 
     def logged_in(self, name: str, password: str = PASSWORD) -> Client:
         reply = self.using(None).post("/api/auth/login", {"name": name, "password": password})
@@ -113,7 +105,8 @@ def serving(runner: asyncio.Runner) -> Callable[..., AbstractContextManager[Clie
                 for role in ROLES[1:]:
                     if tx.users.find(f"the-{role}") is None:
                         create_user(tx, passwords, f"the-{role}", role=role, password=PASSWORD, actor="test")
-            yield Client(create_app(services), services, runner)
+            http = httpx.AsyncClient(transport=httpx.ASGITransport(create_app(services)), base_url="http://axiom")
+            yield Client(http, services, runner)
         finally:
             services.close()
 

@@ -37,6 +37,10 @@ PATIENCE = 5.0
 """Seconds that a request waits for a lock of SQLite before it is answered with 503."""
 
 
+class _StoppingError(AxiomError):
+    """Ends a runner between two steps."""
+
+
 class Services:
     """Database, lake, keys and sessions of one replica. Whatever is away when it starts may come later. Close it.
 
@@ -72,6 +76,8 @@ class Services:
         self._logins = self._open_logins()
         self._jobs: JobService | None = None
         self._opener = opener
+        self._stop = threading.Event()
+        self._runners: list[threading.Thread] = []
 
     @property
     def db(self) -> Database:
@@ -127,19 +133,30 @@ class Services:
 
         Should this process die, `axiom schedule` or whoever resumes a run takes it up where it is.
         """
-        threading.Thread(target=self._run_all, args=(run_ids,), daemon=True, name=f"runner-{run_ids[:1]}").start()
+        thread = threading.Thread(target=self._run_all, args=(run_ids,), daemon=True, name=f"runner-{run_ids[:1]}")
+        self._runners = [*(one for one in self._runners if one.is_alive()), thread]
+        thread.start()
 
     def _run_all(self, run_ids: tuple[str, ...]) -> None:
         for run_id in run_ids:
             try:
-                Runner(self.jobs).run(run_id, wait=False)
+                Runner(self.jobs, sleep=self._pause).run(run_id, wait=False)
+            except _StoppingError:
+                return
             except ConflictError:
                 continue  # another runner works on it
             except AxiomError as error:
                 _log.warning("run_left", run=run_id, error=str(error))
 
+    def _pause(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise _StoppingError("the service stops")
+
     def close(self) -> None:
-        """Give back what it holds."""
+        """Give back what it holds. Pipeline runs stay where they are until somebody takes them up."""
+        self._stop.set()
+        for thread in self._runners:
+            thread.join(timeout=2.0)
         self.keys.close()
         self.limiter.close()
         self._database.close()
