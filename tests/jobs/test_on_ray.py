@@ -100,7 +100,7 @@ def test_how_a_submission_stands(ray: RayBackend, client: FakeClient, job: Job) 
     client.message = "entrypoint command failed with exit code 137, last available logs (truncated):\nKilled\n"
     assert (ray.standing(job).state, ray.standing(job).detail) == (
         "ended",
-        "Ray says FAILED: Job supervisor actor died",
+        "Ray says FAILED: entrypoint command failed with exit code 137",
     )
 
 
