@@ -123,6 +123,9 @@ class Settings(BaseSettings):
     traces_share: float = Field(
         0.1, ge=0, le=1, description="Share of the requests that are traced, where their caller does not say so itself."
     )
+    kube_job: Path | None = Field(
+        None, description="RayJob that jobs with `--backend kube` are made from. Unset: no jobs on Kubernetes."
+    )
     seed: int = Field(42, ge=0, le=2**32 - 1, description="Seed of every random choice, so that runs repeat exactly.")
 
     @model_validator(mode="after")

@@ -87,7 +87,7 @@ def open_backend(settings: Settings, name: str | None = None) -> JobBackend:
     if chosen == "kube":
         from axiom.jobs.on_kube import KubeBackend
 
-        return KubeBackend.connect()
+        return KubeBackend.connect(settings)
     raise MisuseError(f"there is no back end {chosen!r} for jobs", hint=f"use {' or '.join(BACKENDS)}")
 
 

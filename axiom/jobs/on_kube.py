@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from axiom.errors import MisuseError, NotFoundError
@@ -19,9 +17,8 @@ from axiom.kube.templates import read_yaml
 
 if TYPE_CHECKING:
     from axiom.db.jobs import Job
+    from axiom.settings import Settings
 
-TEMPLATE = "AXIOM_KUBE_JOB"
-"""Variable that names the file with the RayJob that every attempt is made from; the runner's pod has it mounted."""
 _LONGEST = 47  # of a RayJob's name
 _LINES = 1_000_000
 
@@ -42,18 +39,18 @@ class KubeBackend:
     name: str = "kube"
 
     @classmethod
-    def connect(cls) -> KubeBackend:
-        """With the template that AXIOM_KUBE_JOB names, and the account of this pod or a kubeconfig.
+    def connect(cls, settings: Settings) -> KubeBackend:
+        """With the template that AXIOM_KUBE_JOB names (the runner's pod has it mounted), and the account of this pod or a kubeconfig.
 
         Raises:
             MisuseError: there is no template, or no way to a cluster.
         """
-        path = os.environ.get(TEMPLATE)
-        if not path:
+        path = settings.kube_job
+        if path is None:
             raise MisuseError(
-                f"{TEMPLATE} is not set", hint="it names a RayJob: `axiom kube render` has it, ConfigMap …-job"
+                "AXIOM_KUBE_JOB is not set", hint="it names a RayJob: `axiom kube render` has it, ConfigMap …-job"
             )
-        template = read_yaml(Path(path))
+        template = read_yaml(path)
         if template.get("kind") != "RayJob" or not template.get("spec"):
             raise MisuseError(f"{path} is no RayJob", hint="`axiom kube render` makes it")
         return cls(Cluster.connect(template["metadata"]["namespace"]), template)

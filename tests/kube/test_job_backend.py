@@ -146,11 +146,10 @@ def test_the_back_end_is_opened_by_name(
 ) -> None:
     path = tmp_path / "rayjob.yaml"
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-    settings = load_settings(home=tmp_path)
     monkeypatch.delenv("AXIOM_KUBE_JOB", raising=False)
     with pytest.raises(MisuseError, match="AXIOM_KUBE_JOB is not set"):
-        open_backend(settings, "kube")
-    monkeypatch.setenv("AXIOM_KUBE_JOB", str(path))
+        open_backend(load_settings(home=tmp_path), "kube")
+    settings = load_settings(home=tmp_path, kube_job=path)
     path.write_text("kind: Pod\n", encoding="utf-8")
     with pytest.raises(MisuseError, match="is no RayJob"):
         open_backend(settings, "kube")
