@@ -40,7 +40,7 @@ class KubeBackend:
 
     @classmethod
     def connect(cls, settings: Settings) -> KubeBackend:
-        """With the template that AXIOM_KUBE_JOB names (the runner's pod has it mounted), and the account of this pod or a kubeconfig.
+        """With the template that AXIOM_KUBE_JOB names, and the account of this pod or a kubeconfig.
 
         Raises:
             MisuseError: there is no template, or no way to a cluster.
