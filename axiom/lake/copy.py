@@ -55,8 +55,7 @@ def copy_lake(source: Storage, to: str) -> CopyReport:
     target = Storage(to if "://" in to else str(Path(to).expanduser().absolute()), source.s3)
     _refuse_nested(source, target)
     have, there = source.sizes(), target.sizes()
-    shared = set(have) & set(there) - {_LAKE}
-    if set(there) - {_LAKE} and not shared:  # what is deleted below has to be a copy's
+    if not _is_copy(source, target, set(have), set(there)):
         raise ConflictError(
             f"{target.location} holds something that is no copy of this lake", hint="use an empty place"
         )
@@ -69,6 +68,13 @@ def copy_lake(source: Storage, to: str) -> CopyReport:
     for path in extra:
         target.delete(path)
     return CopyReport(target.location, len(wanted), copied, len(extra), len(have) - len(wanted))
+
+
+def _is_copy(source: Storage, target: Storage, have: set[str], there: set[str]) -> bool:
+    """Whether what is there may be replaced: nothing, or something that shares files with the lake."""
+    if _LAKE in there and target.read(_LAKE) != source.read(_LAKE):
+        return False
+    return there <= {_LAKE} or bool((have & there) - {_LAKE})
 
 
 def _waves(paths: Iterable[str]) -> list[list[str]]:

@@ -83,11 +83,14 @@ def test_a_place_with_something_else_in_it_is_left_alone(own_company: Workspace,
     assert [path.name for path in other.iterdir()] == ["holiday.jpg"]
 
 
-def test_another_lake_is_left_alone(own_company: Workspace, tmp_path: Path) -> None:
-    other = Lake.create(Storage(str(tmp_path / "other")), buckets=7, currency="EUR")
+@pytest.mark.parametrize("currency", ["USD", "EUR"])
+def test_another_lake_is_left_alone(own_company: Workspace, tmp_path: Path, currency: str) -> None:
+    mine = own_company.lake
+    other = Lake.create(Storage(str(tmp_path / "other")), buckets=mine.buckets, currency=currency)
+    other.storage.write("bronze/transactions/another/part.parquet", b"somebody else's")
     before = content(other.storage)
     with pytest.raises(ConflictError, match="no copy of this lake"):
-        copy_lake(own_company.lake.storage, other.storage.location)
+        copy_lake(mine.storage, other.storage.location)
     assert content(other.storage) == before
 
 
