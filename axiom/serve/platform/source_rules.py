@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from axiom.settings import Settings
     from axiom.sources.request import IngestRequest, SqlSource
 
-VARIABLES = "AXIOM_SOURCE_"
+VARIABLES = "SOURCE_"
 """How the variables begin that a source over HTTP may name."""
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _WILD = re.compile(r"[*?\[]")

@@ -43,7 +43,7 @@ class Files(Given):
 class Sql(Given):
     """A table or a query of a database."""
 
-    url: str = Field(max_length=1000, description="With `${AXIOM_SOURCE_…}` or `env:AXIOM_SOURCE_…` for secrets.")
+    url: str = Field(max_length=1000, description="With `${SOURCE_…}` or `env:SOURCE_…` for secrets.")
     table: str = Field("", max_length=256)
     query: str = Field("", max_length=20_000)
 
