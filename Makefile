@@ -71,6 +71,7 @@ operations: install  ## check image, workflows and alert rules
 	$(BIN)/hadolint docker/Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yaml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
 	$(BIN)/zizmor --offline --quiet --no-progress .github
 	@if command -v promtool > /dev/null; then \
 	    promtool check config docker/prometheus/prometheus.yml && promtool test rules docker/prometheus/rules_test.yml; \
