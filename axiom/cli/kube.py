@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from axiom.cli.console import JsonFlag, emit, settings, table
-from axiom.errors import MisuseError, QualityError
+from axiom.errors import AxiomError, MisuseError, QualityError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -324,8 +324,6 @@ def _deployer(documents: Sequence[Document], context: str | None, kubeconfig: Pa
 
 
 def _await(deployer: Deployer, documents: Sequence[Document], applied: Applied, timeout: float, *, undo: bool) -> None:
-    from axiom.errors import AxiomError
-
     for document in documents:
         if document["kind"] not in ("RayService", "RayJob"):
             continue
@@ -334,12 +332,22 @@ def _await(deployer: Deployer, documents: Sequence[Document], applied: Applied, 
         except AxiomError as error:
             if not (undo and document["kind"] == "RayService"):
                 raise
-            _say(f"{error.message}; rolling back")
-            back = deployer.rollback()
+            back = _undone(deployer, error)
             _wait(deployer, "RayService", document["metadata"]["name"], timeout)
             raise QualityError(f"{error.message}; rolled back, as revision {back.revision}", hint=error.hint) from error
     if applied.revision is not None:
         deployer.revisions.mark_healthy(applied.revision)
+
+
+def _undone(deployer: Deployer, error: AxiomError) -> Applied:
+    from axiom.errors import NotFoundError
+
+    try:
+        back = deployer.rollback()
+    except NotFoundError:
+        raise error from None  # the first revision: there is nothing to go back to
+    _say(f"{error.message}; rolling back")
+    return back
 
 
 def _wait(deployer: Deployer, kind: str, name: str, timeout: float) -> Any:

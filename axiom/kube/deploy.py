@@ -12,7 +12,7 @@ import yaml
 
 from axiom.errors import BadInputError, ConflictError, UnavailableError
 from axiom.kube.health import job_verdict
-from axiom.kube.kinds import INSTANCE, KINDS, kind_of, named
+from axiom.kube.kinds import INSTANCE, KINDS, MANAGED_BY, MANAGER, kind_of, named
 from axiom.kube.revisions import Revisions
 from axiom.kube.survey import secret_problems, survey, survey_problems, without_unknown_monitors
 from axiom.kube.validate import refuse_invalid
@@ -169,13 +169,8 @@ class Deployer:
         Raises:
             UnavailableError: something does not go; a finalizer holds it.
         """
-        wanted = sorted(KINDS.values(), key=lambda kind: -kind.rank)
-        found = [
-            {**one, "kind": kind.name}
-            for kind in wanted
-            if (not kinds or kind.name in kinds) and (jobs or kind.name != "RayJob")
-            for one in self.cluster.listed(kind.name, {INSTANCE: self.instance})
-        ]
+        names = [name for name in KINDS if (not kinds or name in kinds) and (jobs or name != "RayJob")]
+        found = self._ours(names)
         for one in found:
             self.cluster.delete(one["kind"], one["metadata"]["name"], dry_run=dry_run)
         if not dry_run:
@@ -221,13 +216,16 @@ class Deployer:
 
     def _surplus(self, documents: Sequence[Document]) -> list[Document]:
         wanted = {named(document) for document in documents} | {f"ConfigMap/{self.revisions.name}"}
-        kinds = [kind for kind in KINDS.values() if kind.name != "RayJob"]
-        there = [
-            {**one, "kind": kind.name}
-            for kind in sorted(kinds, key=lambda kind: -kind.rank)
-            for one in self.cluster.listed(kind.name, {INSTANCE: self.instance})
+        return [one for one in self._ours([name for name in KINDS if name != "RayJob"]) if named(one) not in wanted]
+
+    def _ours(self, kinds: Sequence[str]) -> list[Document]:
+        """What the installation has of these kinds, last applied first; what others made of it is theirs to delete."""
+        return [
+            {**one, "kind": name}
+            for name in sorted(kinds, key=lambda name: -KINDS[name].rank)
+            for one in self.cluster.listed(name, {INSTANCE: self.instance, MANAGED_BY: MANAGER})
+            if not mapping(one, "metadata").get("ownerReferences")
         ]
-        return [one for one in there if named(one) not in wanted]
 
 
 def settled(document: Document) -> Document:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     """One Kubernetes object as plain values."""
 
 MANAGER = "axiom"
-"""Field manager of every server-side apply, and value of the label `app.kubernetes.io/managed-by`."""
+"""Field manager of every server-side apply, and value of the label `MANAGED_BY`."""
+MANAGED_BY = "app.kubernetes.io/managed-by"
+"""Label of every object that we apply."""
 INSTANCE = "axiom.io/instance"
 """Label of everything that belongs to one installation, pods included."""
 COMPONENT = "axiom.io/component"

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from axiom.errors import ConflictError, CorruptError, NotFoundError
-from axiom.kube.kinds import INSTANCE, MANAGER
+from axiom.kube.kinds import INSTANCE, MANAGED_BY, MANAGER
 from axiom.kube.walk import mapping
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class Revisions:
         metadata: dict[str, Any] = {
             "name": self.name,
             "namespace": self.cluster.namespace,
-            "labels": {INSTANCE: self.instance, "app.kubernetes.io/managed-by": MANAGER},
+            "labels": {INSTANCE: self.instance, MANAGED_BY: MANAGER},
         }
         if found is not None:
             # Whoever wrote in between makes this a conflict, and not a lost revision.

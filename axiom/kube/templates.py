@@ -14,7 +14,7 @@ import yaml
 
 from axiom.errors import MisuseError, NotFoundError
 from axiom.kube.folding import folded, substituted
-from axiom.kube.kinds import INSTANCE, MANAGER, kind_of, named
+from axiom.kube.kinds import INSTANCE, MANAGED_BY, MANAGER, kind_of, named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -225,7 +225,7 @@ def _fits(document: Document, target: Mapping[str, Any]) -> bool:
 
 
 def _owned(document: Document, values: Mapping[str, Any]) -> Document:
-    labels = {"app.kubernetes.io/managed-by": MANAGER, "app.kubernetes.io/name": "axiom", INSTANCE: values["name"]}
+    labels = {MANAGED_BY: MANAGER, "app.kubernetes.io/name": "axiom", INSTANCE: values["name"]}
     owned: Document = folded(document, {"metadata": {"namespace": values["namespace"], "labels": labels}})
     return owned
 

@@ -145,6 +145,7 @@ def test_what_is_no_api_server_is_told_so(cluster: Cluster, api: Any) -> None:
 def test_a_kubeconfig_leads_to_the_cluster_with_its_credentials(kubeconfig: Path, api: Any) -> None:
     with Cluster.connect("axiom", kubeconfig=kubeconfig, context="fake").api as opened:
         assert opened.configuration.host == api.url
+        assert opened.configuration.retries is False  # patience is ours alone
     assert Cluster.connect("axiom", kubeconfig=kubeconfig).get("ConfigMap", "c") is None
 
 

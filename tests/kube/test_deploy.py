@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from axiom.errors import BadInputError, ConflictError, CorruptError, MisuseError, NotFoundError, UnavailableError
-from axiom.kube.kinds import INSTANCE
+from axiom.kube.kinds import INSTANCE, MANAGED_BY
 from axiom.kube.revisions import KEPT
 from axiom.kube.templates import JobOrder
 
@@ -84,13 +84,16 @@ def test_what_the_manifests_no_longer_name_goes_and_jobs_and_strangers_stay(
 ) -> None:
     deployer.apply(rendered())
     deployer.apply(rendered(jobs=[JobOrder("score")]))
-    api.put("configmaps", {"metadata": {"name": "stranger", "labels": {INSTANCE: "other"}}})
+    ours = {INSTANCE: "axiom", MANAGED_BY: "axiom"}
+    api.put("configmaps", {"metadata": {"name": "stranger", "labels": {INSTANCE: "axiom"}}})
+    api.put("services", {"metadata": {"name": "child", "labels": ours, "ownerReferences": [{"name": "axiom"}]}})
     found = deployer.apply(rendered("small"))
     assert actions(found)["PodDisruptionBudget/axiom-workers"] == "deleted"
     kinds = {plural for plural, _ in api.objects}
     assert "poddisruptionbudgets" not in kinds
     assert "rayjobs" in kinds
     assert ("configmaps", "stranger") in api.objects
+    assert ("services", "child") in api.objects
     assert ("configmaps", "axiom-revisions") in api.objects
 
 

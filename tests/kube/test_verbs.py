@@ -113,6 +113,16 @@ def test_an_installation_that_does_not_come_up_goes_back_by_itself(
     assert spec["containers"][0]["resources"]["limits"]["memory"] == "4Gi"
 
 
+def test_a_first_installation_that_does_not_come_up_has_nothing_to_go_back_to(
+    run: Callable[..., str], api: Any, status_of: Any
+) -> None:
+    api.script("rayservices", "axiom", status_of(reason="ValidationFailed", message="no"))
+    with pytest.raises(QualityError) as told:
+        run("apply", "--undo")
+    assert told.value.message == "RayService/axiom: ValidationFailed: no"
+    assert json.loads(run("status", "--json"))["revisions"][-1]["number"] == 1
+
+
 def test_a_job_runs_once_and_again_when_asked(run: Callable[..., str], api: Any) -> None:
     text = run("render", "--job", "train", "--", "churn", "--horizon", "90")
     name = yaml.safe_load(text)["metadata"]["name"]
