@@ -1,6 +1,6 @@
 """What each route needs: a permission of `axiom.access.permissions`, any credential, or nothing.
 
-The application does not start with a route that is not here, nor with a line here that no route has.
+The application does not start with a route that is not here; a test looks for lines that no route has.
 """
 
 from __future__ import annotations
