@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,8 +108,26 @@ def test_the_pipelines_that_ship_have_their_own_schedules(one: One, rendered: Re
     cron = one(rendered(), "CronJob")
     assert cron["metadata"]["name"] == "axiom-daily"
     assert (cron["spec"]["schedule"], cron["spec"]["timeZone"]) == ("0 5 * * *", "Europe/Berlin")
-    command = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["command"]
-    assert command[:4] == ["axiom", "pipelines", "run", "daily"]
+
+
+@pytest.mark.parametrize(
+    ("job", "told"),
+    [
+        # minutes since 1970, as the CronJob controller writes them
+        ("axiom-daily-29919180", "pipelines run daily --backend kube --at 2026-11-20T05:00:00Z"),
+        ("by-hand", "pipelines run daily --backend kube"),
+    ],
+)
+def test_a_runner_that_is_started_anew_has_the_logical_time_of_its_job(
+    one: One, rendered: Rendered, tmp_path: Path, job: str, told: str
+) -> None:
+    program = tmp_path / "axiom"
+    program.write_text('#!/bin/sh\necho "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    container = one(rendered(), "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "JOB": job}
+    done = subprocess.run(container["command"], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == told
 
 
 def test_secrets_are_named_and_never_contained(rendered: Rendered) -> None:
