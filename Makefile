@@ -115,7 +115,8 @@ logs:  ## follow the logs
 	$(COMPOSE) logs --follow --tail 100
 
 db-backup:  ## write the database to BACKUP=axiom-backup.jsonl.gz
-	$(AXIOM) db backup - > $(BACKUP)
+	@[ ! -e $(BACKUP) ] || { echo "$(BACKUP) is there already: choose another BACKUP"; exit 1; }
+	umask 077; $(AXIOM) db backup - > $(BACKUP).part && mv $(BACKUP).part $(BACKUP)
 
 db-restore:  ## fill an empty database from BACKUP=axiom-backup.jsonl.gz
 	$(AXIOM) db restore - < $(BACKUP)
