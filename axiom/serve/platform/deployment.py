@@ -9,6 +9,7 @@ from ray import serve
 
 from axiom.errors import MisuseError, UnavailableError
 from axiom.observe.workspace import WorkspaceGauges
+from axiom.serve.platform.judge import Judge
 from axiom.serve.platform.options import PlatformOptions
 from axiom.serve.ray_push import RayPush
 from axiom.settings import load_settings
@@ -34,6 +35,8 @@ class Platform:
         configure_logging(self._settings)
         self._push = RayPush(WorkspaceGauges(self._settings), seconds=WORKSPACE_SECONDS)
         self._push.start()
+        if self._options.judge_seconds:
+            Judge(self._settings, self._options.judge_seconds).start()
         self._handle: Any = None
 
     def __serve_build_asgi_app__(self) -> FastAPI:

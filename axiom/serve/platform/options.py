@@ -16,3 +16,8 @@ class PlatformOptions(BaseModel):
         {}, description="Settings that differ from the AXIOM_* variables of the process, by name: `home`, `lake_uri`, …"
     )
     predict: str = Field("predict", min_length=1, description="Name of the application that predicts.")
+    judge_seconds: float = Field(
+        300.0,
+        ge=0,
+        description="Seconds between two judgements of roll-outs by their declared evidence; 0: never.",
+    )
