@@ -56,7 +56,7 @@ def test_the_wheel_brings_the_file_of_the_root_along() -> None:
     import tomllib
 
     build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert build["force-include"] == {"serve_config.yaml": "axiom/serve/serve_config.yaml"}
+    assert build["force-include"]["serve_config.yaml"] == "axiom/serve/serve_config.yaml"
     assert not (ROOT / "axiom/serve/serve_config.yaml").exists()
 
 
