@@ -138,6 +138,17 @@ def driver_of(service: JobService, run: PipelineRun, step: str) -> int | None:
     return job.pid if job is not None and job.status == "running" else None
 
 
+def driver_when_there(service: JobService, run: PipelineRun, step: str, ends: list[PipelineRun]) -> int:
+    """The process of the driver of a step, once there is one; a run that ended without it is a failure."""
+    pause = threading.Event()
+    while not ends:
+        pid = driver_of(service, run, step)
+        if pid is not None:
+            return pid
+        pause.wait(0.01)
+    raise AssertionError(f"the run ended {ends[0].status} before {step} had a driver")
+
+
 @contextmanager
 def runner_in_a_thread(service: JobService, run: PipelineRun) -> Iterator[list[PipelineRun]]:
     ends: list[PipelineRun] = []
@@ -154,8 +165,7 @@ def test_every_driver_is_killed_once(tmp_path: Path, undisturbed: dict[str, Any]
         run = begin(service)
         with runner_in_a_thread(service, run) as ends:
             for step in STEPS:
-                until(lambda step=step: driver_of(service, run, step) is not None or bool(ends))  # type: ignore[misc]
-                os.kill(driver_of(service, run, step) or 0, signal.SIGKILL)
+                os.kill(driver_when_there(service, run, step, ends), signal.SIGKILL)
         outcomes = check_each_step_once(db, ends[0])
         assert facts(db, settings) == undisturbed
     assert outcomes == {step: ["failed", "succeeded"] for step in STEPS}
