@@ -193,7 +193,7 @@ class Bench:
                 ("churn with explanation and CLV", "/explain/{id}", ("--method", "GET")),
             )
         ):
-            seconds = self.size.seconds if part == 0 else max(5, self.size.seconds // 3)
+            seconds = self.size.seconds if part == 0 else max(5, self.size.seconds // 6)
             told = self.rounds(BASE + path, "--rate", "1000", *words, seconds=seconds)
             print(
                 f"{name:34}{told['p50']:8.2f}{told['p95']:8.2f}{told['p99']:8.2f}{told['max']:9.1f}{told['errors']:8.0f}"
@@ -201,7 +201,7 @@ class Bench:
 
     def closed(self) -> None:
         print(f"\nclosed loop, 64 connections, median of {self.size.rounds}")
-        seconds = min(self.size.seconds, 10)
+        seconds = min(self.size.seconds, 8)
         with self.peer("same"):
             same = self.rounds(f"http://127.0.0.1:{PEER_PORT}/churn", seconds=seconds)
         with self.peer("plain"):
