@@ -107,7 +107,8 @@ def test_answers_in_chunks_and_connections_closed_after_each_answer_are_no_error
 def test_errors_are_counted_by_what_they_are(
     server: Any, path: str, what: str, example: str, rate: float | None
 ) -> None:
-    report = run_load(LoadPlan(f"{server.url}{path}", rate=rate, timeout=0.2, **QUICK))
+    timeout = 0.2 if what == "timeout" else 10.0  # a busy machine may be late; only silence is a time-out
+    report = run_load(LoadPlan(f"{server.url}{path}", rate=rate, timeout=timeout, **QUICK))
     assert report.errors == report.requests == report.statuses[what] > 0
     assert report.error_examples == {what: example}
 
