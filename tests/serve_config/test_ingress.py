@@ -51,7 +51,15 @@ def config() -> ServeConfig:
     return checked(raw, "f.yaml").changed(port=some_free_port(), grpc_port=some_free_port())
 
 
+def ray_is_up() -> bool:
+    """Whether this process is connected to a Ray: other tests of the session may have started theirs."""
+    import ray
+
+    return bool(ray.is_initialized())
+
+
 def test_a_port_in_use_is_told_before_ray_starts(config: ServeConfig, tmp_path: Path) -> None:
+    before = ray_is_up()
     for option, port in (("--port", config.port), ("--grpc-port", config.grpc_port)):
         with (
             socket.create_server(("127.0.0.1", port)),
@@ -60,9 +68,7 @@ def test_a_port_in_use_is_told_before_ray_starts(config: ServeConfig, tmp_path: 
         ):
             pass
         assert option in refused.value.hint
-    import ray
-
-    assert not ray.is_initialized()
+    assert ray_is_up() == before
 
 
 def test_a_port_that_one_address_holds_is_not_free_for_all_of_them() -> None:
@@ -202,11 +208,10 @@ def test_what_needs_a_cluster_says_so(verb: str, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("options", [["--replicas", "2", "--max-replicas", "3"], ["--config", "/no/such.yaml"]])
 def test_serve_refuses_contradictions_and_missing_files_before_ray_starts(options: list[str]) -> None:
+    before = ray_is_up()
     done = CliRunner().invoke(app, ["serve", *options])
     assert done.exit_code != 0
-    import ray
-
-    assert not ray.is_initialized()
+    assert ray_is_up() == before
 
 
 def test_every_key_of_the_shipped_file_is_explained() -> None:
