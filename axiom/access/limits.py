@@ -36,6 +36,9 @@ class RateLimiter(Protocol):
             MisuseError: Rate, burst or cost out of range.
         """
 
+    def decided(self, key_id: str, rate: float, burst: float, cost: float = 1.0) -> float | None:
+        """`allow` where it takes no waiting for a server, else None, and nothing was spent."""
+
     @property
     def degraded(self) -> str | None:
         """What is wrong, for health read-outs; None when nothing is."""
@@ -101,6 +104,10 @@ class LocalLimiter:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+    def decided(self, key_id: str, rate: float, burst: float, cost: float = 1.0) -> float | None:
+        """See `RateLimiter.decided`: always an answer."""
+        return self.allow(key_id, rate, burst, cost)
 
     def _forget(self, now: float) -> None:
         busy = {key: arrival for key, arrival in self._arrival.items() if arrival > now}

@@ -101,21 +101,28 @@ class RedisLimiter:
 
     def allow(self, key_id: str, rate: float, burst: float, cost: float = 1.0) -> float:
         """See `RateLimiter.allow`."""
-        check_budget(rate, burst, cost)
-        if rate == math.inf:
-            return 0.0
-        known = self._decided(key_id, cost)
+        known = self.decided(key_id, rate, burst, cost)
         if known is not None:
             return known
         if not self._problem:
             return self._ask(key_id, rate, burst, cost)
         # One thread finds out whether Redis is back; the others do not wait with it.
-        if self._clock() >= self._away_until and self._probing.acquire(blocking=False):
+        if self._probing.acquire(blocking=False):
             try:
                 return self._ask(key_id, rate, burst, cost)
             finally:
                 self._probing.release()
         return self._local.allow(key_id, rate, burst, cost)
+
+    def decided(self, key_id: str, rate: float, burst: float, cost: float = 1.0) -> float | None:
+        """See `RateLimiter.decided`: from a lease, or counted here while Redis is left alone."""
+        check_budget(rate, burst, cost)
+        if rate == math.inf:
+            return 0.0
+        known = self._decided(key_id, cost)
+        if known is None and self._problem and self._clock() < self._away_until:
+            return self._local.allow(key_id, rate, burst, cost)
+        return known
 
     def close(self) -> None:
         """Give the connections back."""

@@ -73,7 +73,6 @@ class Replica:
         self._owned.callback(self.keys.close)
         self.limiter = open_limiter(settings)
         self._owned.callback(self.limiter.close)
-        self.remote_limits = settings.redis_url is not None
         self.log = InferenceLog(
             self._ws.lake.storage, options.log_sample, options.log_most_buffered, options.log_flush_seconds
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import math
 import secrets
 import time
 from datetime import UTC, datetime, timedelta
@@ -229,12 +228,10 @@ class Service:
         return reply_of(kind, served, answer, None, as_of.isoformat(), cached=False)
 
     async def _charge(self, caller: Caller, cost: int) -> None:
-        replica = self._replica
-        if replica.remote_limits and caller.rate < math.inf:
-            # One round trip to Redis: other requests go on meanwhile.
-            wait = await asyncio.to_thread(replica.limiter.allow, caller.key_id, caller.rate, caller.burst, cost)
-        else:
-            wait = replica.limiter.allow(caller.key_id, caller.rate, caller.burst, cost)
+        limiter, asked = self._replica.limiter, (caller.key_id, caller.rate, caller.burst, cost)
+        wait = limiter.decided(*asked)
+        if wait is None:  # a round trip to Redis: other requests go on meanwhile
+            wait = await asyncio.to_thread(limiter.allow, *asked)
         if wait > 0:
             self.metrics.rejected("limit")
             raise TooManyError(
