@@ -6,24 +6,22 @@ and none can make it remember anything.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hmac import compare_digest
 from math import inf
-from threading import Event, Lock, Thread
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
+from axiom.access.following import Follower
 from axiom.access.keytext import digest, id_of
 from axiom.errors import AxiomError, ForbiddenError, UnauthorizedError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+    from datetime import datetime
+    from typing import Unpack
 
+    from axiom.access.following import Timing
     from axiom.db.keys import ApiKey
-
-_READ_ALL_SECONDS = 60.0  # even when nothing seems to have changed: somebody may have edited the table by hand
-_OVERDUE = 10.0  # refreshes that may be missing before the keys count as old: the source may hang instead of failing
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +29,8 @@ class Caller:
     """Who is asking.
 
     Attributes:
-        key_id: names the key in logs, metrics and limits; not secret.
-        name: what people call it.
+        key_id: names the caller in logs, metrics and limits: the id of a key, `user:<name>`; not secret.
+        name: what people call the key or the user.
         scopes: what it may do, see `axiom.access.permissions`.
         rate: requests a second that it may keep up; infinite for no limit.
         burst: requests that it may send at once.
@@ -49,7 +47,7 @@ class Door(Protocol):
     """What the hot path asks of every request."""
 
     def check(self, text: str | None, scope: str) -> Caller:
-        """Who sent this key text, if it is good for `scope`."""
+        """Who sent this key or access token, if it is good for `scope`."""
 
     @property
     def degraded(self) -> str | None:
@@ -86,42 +84,23 @@ class _Held:
         )
 
 
-class KeyRing:
+class KeyRing(Follower):
     """Checks key texts against the live keys of a source.
 
     Args:
         source: where the keys are kept.
         rate: requests a second of a key that has no rate of its own.
         burst: requests at once of a key that has no burst of its own.
-        refresh_seconds: how often `start` asks the source; a new or a revoked key is known after that long.
-        grace_seconds: how long known keys stay good while the source does not answer.
-        wall: time of day, for expiry.
-        monotonic: seconds that never jump, for everything else.
+        timing: see `Follower`.
     """
 
-    def __init__(
-        self,
-        source: KeySource,
-        *,
-        rate: float,
-        burst: float,
-        refresh_seconds: float = 1.0,
-        grace_seconds: float = 900.0,
-        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    what = "keys"
+
+    def __init__(self, source: KeySource, *, rate: float, burst: float, **timing: Unpack[Timing]) -> None:
+        super().__init__(**timing)
         self._source = source
         self._rate, self._burst = rate, burst
-        self._refresh_seconds, self._grace_seconds = refresh_seconds, grace_seconds
-        self._wall, self._monotonic = wall, monotonic
         self._keys: dict[str, _Held] = {}
-        self._revision = ""
-        self._problem = "the keys were not read yet"
-        self._answered = -inf  # when the source last answered
-        self._read = -inf  # when the keys were last read
-        self._refreshing = Lock()
-        self._stop = Event()
-        self._thread: Thread | None = None
 
     def check(self, text: str | None, scope: str) -> Caller:
         """Who sent this key text, if it is good for `scope`. Never touches the source.
@@ -142,7 +121,7 @@ class KeyRing:
                 f"API key {held.caller.key_id} has expired", hint="`axiom key create` makes a new one"
             )
         if now - self._answered > self._grace_seconds:
-            raise UnavailableError(f"API keys cannot be confirmed: {self.degraded}", hint="see `/health`")
+            raise self._unconfirmed("API keys")
         if scope not in held.caller.scopes:
             raise ForbiddenError(
                 f"API key {held.caller.key_id} lacks the scope {scope!r}",
@@ -150,49 +129,14 @@ class KeyRing:
             )
         return held.caller
 
-    @property
-    def degraded(self) -> str | None:
-        """Why the keys may be out of date; None while they are not."""
-        age = self._monotonic() - self._answered
-        if not self._problem and age <= _OVERDUE * self._refresh_seconds:
-            return None
-        since = "never read" if age == inf else f"{age:.0f} s old"
-        return f"keys are {since}: {self._problem or 'the database does not answer'}"
-
     def __len__(self) -> int:
         return len(self._keys)
 
-    def refresh(self) -> bool:
-        """Ask the source what changed; False when it did not answer. Never raises: `degraded` tells."""
-        with self._refreshing:
-            now = self._monotonic()
-            try:
-                revision = self._source.revision()
-                if revision != self._revision or now - self._read >= _READ_ALL_SECONDS:
-                    self._keys = {key.key_id: self._hold(key, now) for key in self._source.live()}
-                    self._revision, self._read = revision, now
-            except Exception as error:  # noqa: BLE001  (a thread that dies would leave the keys as they are for ever)
-                self._problem = error.message if isinstance(error, AxiomError) else repr(error)
-                return False
-            self._problem, self._answered = "", now
-            return True
+    def _ask(self) -> str:
+        return self._source.revision()
 
-    def start(self) -> Self:
-        """Refresh now, and from a thread until `close`."""
-        self.refresh()
-        self._thread = Thread(target=self._refresh_until_closed, name="axiom-keys", daemon=True)
-        self._thread.start()
-        return self
-
-    def close(self) -> None:
-        """Stop the thread of `start`. The keys stay as they are."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=2.0)  # it may be waiting for a database that does not answer
-
-    def _refresh_until_closed(self) -> None:
-        while not self._stop.wait(self._refresh_seconds):
-            self.refresh()
+    def _take(self, now: float) -> None:
+        self._keys = {key.key_id: self._hold(key, now) for key in self._source.live()}
 
     def _stranger(self) -> AxiomError:
         # While the source is away the key may be newer than what is known here: that is no reason to call it wrong.

@@ -11,7 +11,7 @@ from axiom.access.passwords import Passwords, check_password
 from axiom.access.permissions import check_role
 from axiom.access.tokens import AccessTokens, Claims, new_refresh_token, refresh_digest
 from axiom.db.users import normal_name
-from axiom.errors import TooManyError, UnauthorizedError
+from axiom.errors import ConflictError, ForbiddenError, MisuseError, TooManyError, UnauthorizedError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,6 +26,8 @@ FAILURES_WITHIN = timedelta(minutes=15)
 LOCKED_FOR = timedelta(minutes=15)
 SESSION = timedelta(days=14)
 ADDRESS_RATE, ADDRESS_BURST = 0.2, 20.0  # attempts to log in from one address: a second, and at once
+# The same from an address that many share, a proxy: one who guesses must not keep the others out, nor all cores busy.
+SHARED_RATE, SHARED_BURST = 10.0, 200.0
 
 
 @dataclass(frozen=True)
@@ -68,21 +70,21 @@ class Logins:
     passwords: Passwords
     limiter: RateLimiter
 
-    def login(self, name: str, password: str, *, address: str, client: str = "") -> Grant:
+    def login(self, name: str, password: str, *, address: str, shared: bool = False, client: str = "") -> Grant:
         """Begin a session.
 
         Args:
             name: as it was typed.
             password: as it was typed.
             address: where it comes from, for the rate limit.
+            shared: whether many people come from that address.
             client: what the client says it is, for people to recognise the session by.
 
         Raises:
             UnauthorizedError: Wrong name or password; the message does not say which.
             TooManyError: Too many attempts from this address, or under this name.
         """
-        if wait := self.limiter.allow(f"login:{address}", ADDRESS_RATE, ADDRESS_BURST):
-            raise TooManyError("too many attempts to log in", hint=f"wait {wait:.0f} s", retry_after=wait)
+        self._slow_down(address, shared=shared)
         known = normal_name(name)
         if known is not None:
             self._count(known)
@@ -130,6 +132,46 @@ class Logins:
             if session and user and tx.sessions.end(session.session_id, "logout"):
                 tx.audit.record(user.name, "session.end", f"user:{user.name}", {"session": session.session_id})
 
+    def change_password(
+        self, name: str, current: str, new: str, *, session_id: str, address: str, shared: bool = False
+    ) -> int:
+        """Let a user who is logged in choose another password. Attempts are limited as those to log in are.
+
+        Args:
+            name: of the user.
+            current: the password until now, as it was typed.
+            new: the password from now on, as it was typed.
+            session_id: the session that asks; every other one of the user ends.
+            address: where it comes from, for the rate limit.
+            shared: whether many people come from that address.
+
+        Returns:
+            How many sessions ended.
+
+        Raises:
+            MisuseError: The new password is no good.
+            ForbiddenError: The current password is wrong.
+            TooManyError: Too many attempts from this address, or under this name.
+            ConflictError: The user was changed meanwhile.
+        """
+        check_password(new, names=[name])
+        if new == current:
+            raise MisuseError("the new password is the current one", hint="choose another")
+        self._slow_down(address, shared=shared)
+        self._count(name)
+        with self.database.reading() as tx:
+            user = tx.users.get(name)
+        if not self.passwords.verify(user.password_hash, current):
+            raise ForbiddenError("the current password is wrong", hint="an administrator can set a new one")
+        hashed = self.passwords.hash(new)
+        with self.database.transaction() as tx:
+            now = tx.users.by_id(user.user_id)
+            if now is None or now.revision != user.revision:
+                raise ConflictError(f"user {name!r} was changed meanwhile", hint="log in and try again")
+            tx.users.change(name, password_hash=hashed, actor=name)
+            tx.logins.clear(name)
+            return tx.sessions.end_all(user.user_id, "password", but=session_id)
+
     def who(self, access: str | None) -> Identity:
         """Who sent this access token: user, role and session as they are now.
 
@@ -145,6 +187,11 @@ class Logins:
         if session.ended_at is not None or user.disabled_at is not None:
             raise UnauthorizedError("the session is over", hint="log in again")
         return Identity(user.user_id, user.name, check_role(user.role), session.session_id)
+
+    def _slow_down(self, address: str, *, shared: bool) -> None:
+        rate, burst = (SHARED_RATE, SHARED_BURST) if shared else (ADDRESS_RATE, ADDRESS_BURST)
+        if wait := self.limiter.allow(f"login:{address}", rate, burst):
+            raise TooManyError("too many attempts to log in", hint=f"wait {wait:.0f} s", retry_after=wait)
 
     def _count(self, name: str) -> None:
         with self.database.transaction() as tx:

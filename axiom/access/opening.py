@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from axiom.access.door import FrontDoor
 from axiom.access.keyring import Door, KeyRing, OpenDoor
 from axiom.access.keys import KeysInDatabase
 from axiom.access.limits import LocalLimiter, RateLimiter
+from axiom.access.people import PeopleInDatabase, PeopleRing
+from axiom.access.tokens import AccessTokens
 
 if TYPE_CHECKING:
     from axiom.db import Database
@@ -16,13 +19,20 @@ _DATA_PLANE = frozenset({"predict", "explain", "cache", "metrics"})
 
 
 def open_door(settings: Settings, database: Database) -> Door:
-    """A key ring that keeps itself up to date, or with AXIOM_AUTH=off a door that lets everybody to the data plane.
+    """A door that keeps itself up to date, or with AXIOM_AUTH=off one that lets everybody to the data plane.
+
+    Keys are good, and access tokens where AXIOM_SECRET_KEY is set.
 
     A database that does not answer is no reason not to start: the door is `degraded` until it does. Close it.
     """
     if settings.auth == "off":
         return OpenDoor(_DATA_PLANE)
-    return KeyRing(KeysInDatabase(database), rate=settings.rate_limit, burst=settings.rate_burst).start()
+    rate, burst = settings.rate_limit, settings.rate_burst
+    keys = KeyRing(KeysInDatabase(database), rate=rate, burst=burst).start()
+    if settings.secret_key is None:
+        return FrontDoor(keys, None)
+    source, tokens = PeopleInDatabase(database), AccessTokens.of(settings)
+    return FrontDoor(keys, PeopleRing(source, tokens, rate=rate, burst=burst).start())
 
 
 def open_limiter(settings: Settings) -> RateLimiter:

@@ -23,7 +23,7 @@ AUDIENCE = "axiom-platform"
 LIFETIME = timedelta(minutes=10)
 _LEEWAY = timedelta(seconds=5)  # clocks of two replicas differ
 _CLAIMS = ("iss", "aud", "sub", "sid", "iat", "nbf", "exp")
-_LONGEST = 2048
+_LONGEST = 2048  # characters of an access token; ours have about 400
 _REFRESH = "axr_"
 
 
@@ -33,6 +33,15 @@ class Claims:
 
     user_id: str
     session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """An access token that was read: what it says, when it was signed, until when it is good."""
+
+    claims: Claims
+    issued_at: datetime
+    expires_at: datetime
 
 
 class AccessTokens:
@@ -84,7 +93,11 @@ class AccessTokens:
         return jwt.encode(body, self._secret, algorithm=ALGORITHM)
 
     def read(self, text: str | None) -> Claims:
-        """What a token says, after its signature, algorithm, issuer, audience and times were checked.
+        """What a token says; see `prove`."""
+        return self.prove(text).claims
+
+    def prove(self, text: str | None) -> Proven:
+        """Check signature, algorithm, issuer, audience and times of a token.
 
         Raises:
             UnauthorizedError: One of them is wrong; the message says which, never the token.
@@ -109,7 +122,14 @@ class AccessTokens:
             raise UnauthorizedError(f"the access token is not valid: {_reason(error)}", hint="log in again") from None
         if not (isinstance(body["sub"], str) and isinstance(body["sid"], str)):
             raise UnauthorizedError("the access token is not valid: wrong type of claim", hint="log in again")
-        return Claims(body["sub"], body["sid"])
+        return Proven(Claims(body["sub"], body["sid"]), _moment(body["iat"]), _moment(body["exp"]))
+
+
+def _moment(seconds: float) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise UnauthorizedError("the access token is not valid: a time out of range", hint="log in again") from None
 
 
 def _reason(error: jwt.InvalidTokenError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import Connection
+
+
+_FORGET = timedelta(hours=1)  # so long after a session is over it is kept: an access token may be around for minutes
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,9 @@ class Sessions:
     clock: Callable[[], datetime]
 
     def begin(self, session_id: str, *, user_id: str, client: str, expires_at: datetime, digest: str) -> Session:
-        """Store a new session with its first refresh token. Those of anybody that are over are forgotten."""
+        """Store a new session with its first refresh token. Those of anybody that are long over are forgotten."""
         now = self.clock()
-        self.connection.execute(sa.delete(sessions).where(sessions.c.expires_at < now))
+        self.connection.execute(sa.delete(sessions).where(sessions.c.expires_at < now - _FORGET))
         made = Session(session_id, user_id, client, now, expires_at, None, None)
         self.connection.execute(sa.insert(sessions).values(vars(made)))
         self._issue(session_id, digest)
@@ -96,13 +100,18 @@ class Sessions:
         rows = self.connection.execute(query.order_by(sessions.c.created_at.desc())).mappings()
         return [Session(**cast("dict[str, Any]", row)) for row in rows]
 
+    def ended(self, since: datetime) -> frozenset[str]:
+        """Sessions that somebody ended after `since`."""
+        query = sa.select(sessions.c.session_id).where(sessions.c.ended_at >= since)
+        return frozenset(self.connection.execute(query).scalars())
+
     def end(self, session_id: str, because: str) -> bool:
         """End a session; whether it lasted until now."""
         return self._end(sessions.c.session_id == session_id, because) > 0
 
-    def end_all(self, user_id: str, because: str) -> int:
-        """End every session of a user; how many there were."""
-        return self._end(sessions.c.user_id == user_id, because)
+    def end_all(self, user_id: str, because: str, *, but: str = "") -> int:
+        """End every session of a user, except the one with the id `but`; how many there were."""
+        return self._end(sa.and_(sessions.c.user_id == user_id, sessions.c.session_id != but), because)
 
     def _end(self, condition: sa.ColumnElement[bool], because: str) -> int:
         ending = sa.update(sessions).where(condition, sessions.c.ended_at.is_(None))

@@ -121,6 +121,11 @@ class Users:
         rows = self.connection.execute(sa.select(users).order_by(users.c.name)).mappings()
         return [User(**cast("dict[str, Any]", row)) for row in rows]
 
+    def may_log_in(self) -> Sequence[tuple[str, str, str]]:
+        """(user id, name, role) of everybody who is not disabled; no hash: whoever asks keeps them in memory."""
+        query = sa.select(users.c.user_id, users.c.name, users.c.role).where(users.c.disabled_at.is_(None))
+        return [(user_id, name, role) for user_id, name, role in self.connection.execute(query)]
+
     def change(
         self,
         name: str,

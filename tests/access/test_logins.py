@@ -9,10 +9,10 @@ from argon2 import PasswordHasher
 
 from axiom.access.keys import issue
 from axiom.access.limits import LocalLimiter
-from axiom.access.logins import Logins, create_user, set_disabled, set_password
+from axiom.access.logins import SHARED_BURST, SHARED_RATE, Logins, create_user, set_disabled, set_password
 from axiom.access.passwords import Passwords
 from axiom.access.tokens import AccessTokens, Claims
-from axiom.errors import ConflictError, MisuseError, NotFoundError, TooManyError, UnauthorizedError
+from axiom.errors import ConflictError, ForbiddenError, MisuseError, NotFoundError, TooManyError, UnauthorizedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SECRET = bytes(range(32))
 GOOD = "correct horse battery staple"
+NEWER = "another horse entirely"
 
 
 @pytest.fixture
@@ -139,6 +140,64 @@ def test_one_address_cannot_try_name_after_name(logins: Logins) -> None:
     assert enter(logins, address="10.0.0.2")
 
 
+def test_an_address_that_many_share_is_limited_to_what_keeps_nobody_out(logins: Logins) -> None:
+    for number in range(60):
+        with pytest.raises(UnauthorizedError):
+            logins.login(f"guess-{number}", "wrong", address="proxy", shared=True)
+    assert logins.login("ann", GOOD, address="proxy", shared=True)
+    logins.limiter.allow("login:proxy", SHARED_RATE, SHARED_BURST, SHARED_BURST - 61)
+    with pytest.raises(TooManyError, match="too many attempts to log in") as limited:
+        logins.login("ann", GOOD, address="proxy", shared=True)
+    assert limited.value.retry_after == pytest.approx(0.1)
+
+
+def test_a_user_changes_the_password_and_keeps_this_session_alone(logins: Logins) -> None:
+    mine, other = enter(logins), enter(logins)
+    assert logins.change_password("ann", GOOD, NEWER, session_id=mine.session_id, address="here") == 1
+    assert logins.who(mine.access)
+    assert logins.refresh(mine.refresh)
+    refused(lambda: logins.who(other.access), "the session is over")
+    refused(lambda: enter(logins), "wrong name or password")
+    assert enter(logins, password=NEWER)
+    assert ("ann", "user.change", "user:ann") in trail(logins)
+
+
+def test_a_password_is_changed_only_with_the_current_one_five_guesses_long(logins: Logins) -> None:
+    session = enter(logins).session_id
+
+    def change(current: str, new: str) -> int:
+        return logins.change_password("ann", current, new, session_id=session, address="here")
+
+    for _ in range(5):
+        with pytest.raises(ForbiddenError, match="current password is wrong"):
+            change("wrong horse", NEWER)
+    with pytest.raises(TooManyError, match="too many attempts"):
+        change(GOOD, NEWER)
+    for weak, says in ((GOOD, "is the current one"), ("ann-password", "little more than a name"), ("short", "5 characters")):
+        with pytest.raises(MisuseError, match=says):
+            change(GOOD, weak)
+
+
+def test_a_password_that_somebody_else_changed_meanwhile_stays(logins: Logins) -> None:
+    session = enter(logins).session_id
+
+    class Slow(Passwords):
+        """Somebody else is quicker."""
+
+        def hash(self, password: str) -> str:
+            with logins.database.transaction() as tx:
+                tx.users.change("ann", role="ml-engineer", actor="root")
+            return logins.passwords.hash(password)
+
+        def verify(self, stored: str | None, password: str) -> bool:
+            return logins.passwords.verify(stored, password)
+
+    slow = Logins(logins.database, logins.tokens, Slow(PasswordHasher(1, 8, 1)), logins.limiter)
+    with pytest.raises(ConflictError, match="was changed meanwhile"):
+        slow.change_password("ann", GOOD, NEWER, session_id=session, address="here")
+    assert enter(logins)
+
+
 def test_guessed_names_do_not_pile_up(logins: Logins, time: Time) -> None:
     from axiom.db.access_tables import login_failures
 
@@ -215,7 +274,7 @@ def test_a_session_ends_by_itself_and_is_forgotten(logins: Logins, time: Time) -
     grant = enter(logins)
     time.pass_by(14 * 86_400)
     refused(lambda: logins.refresh(grant.refresh), "the session is over")
-    time.pass_by(1)
+    time.pass_by(3601)  # until then replicas may have to be told that it ended
     enter(logins)
     with logins.database.reading() as tx:
         assert tx.sessions.find(grant.session_id) is None
