@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from axiom.errors import CorruptError
-from axiom.registry.rollout import position
+from axiom.maths.assignment import position
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

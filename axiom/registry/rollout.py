@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Literal
 
 from axiom.errors import MisuseError
+from axiom.maths.assignment import position
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,15 +55,6 @@ class RollOut:
         return "canary" if position(customer_id, self.salt) < self.canary_share else "champion"
 
 
-def position(customer_id: str, salt: str) -> float:
-    """Where a customer stands in [0, 1), evenly spread: 53 bits of a BLAKE2b hash keyed by the salt.
-
-    The canary answers who stands below its share.
-    """
-    hashed = blake2b(customer_id.encode("utf-8", "surrogatepass"), digest_size=8, key=_key(salt)).digest()
-    return (int.from_bytes(hashed, "big") >> 11) * 2.0**-53
-
-
 def check_share(share: float) -> None:
     """Refuse a share that is none.
 
@@ -72,7 +63,3 @@ def check_share(share: float) -> None:
     """
     if not 0.0 <= share <= 1.0:
         raise MisuseError(f"a canary share of {share} is not between 0 and 1", hint="for example 0.1 for a tenth")
-
-
-def _key(salt: str) -> bytes:
-    return salt.encode("utf-8", "surrogatepass")[:64]  # the most that BLAKE2b takes; ours have 16 letters

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axiom.errors import MisuseError
+from axiom.maths.assignment import position
 from axiom.registry.registry import ModelVersion
-from axiom.registry.rollout import RollOut, position
+from axiom.registry.rollout import RollOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable
