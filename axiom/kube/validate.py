@@ -37,7 +37,7 @@ class ServeRules:
 
     Attributes:
         check: what is wrong with a configuration.
-        environment: variables that choose the fast ingress.
+        environment: variables that every Ray container has to have.
     """
 
     check: Callable[[Any], Iterable[object]] = _nothing

@@ -44,6 +44,23 @@ FAST_INGRESS: Mapping[str, str] = {
 }
 """Read by Ray when its node starts. Ray's defaults reach a twentieth of this throughput on a small machine."""
 
+INGRESS_SECONDS = "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S"
+
+LASTING_INGRESS: Mapping[str, str] = {
+    # A replica that dies takes the requests in it along; they only read, so another replica may answer them.
+    "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
+    # Ray's 5 s let a replica that hangs have new requests for up to 15 s.
+    "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "2s",
+    # The last bound where not even the controller is there to end a replica that hangs. Ray has none.
+    INGRESS_SECONDS: "30",
+    # What failed three health checks does not answer a request to stop either: waiting for it only holds its requests.
+    "RAY_SERVE_FORCE_STOP_UNHEALTHY_REPLICAS": "1",
+}
+"""Likewise: what keeps requests from being lost with a replica that dies or hangs."""
+
+INGRESS: Mapping[str, str] = {**FAST_INGRESS, **LASTING_INGRESS}
+"""Everything that a node has to have in its environment before Ray starts on it."""
+
 LEAST_ONGOING = 50
 LEAST_DOWNSCALE_S = 60.0
 MOST_UPSCALING_FACTOR = 2.0
@@ -101,15 +118,25 @@ def _ingress(config: ServeDeploySchema) -> Iterator[Problem]:
     for path in config.grpc_options.grpc_servicer_functions:
         if told := cannot_import(path):
             yield Problem("grpc_options.grpc_servicer_functions", told, "Ray would leave gRPC out in silence")
-    if config.http_options.request_timeout_s is None:
-        yield Problem(
-            "http_options.request_timeout_s",
-            "is not set: a request to a replica that hangs would wait for ever",
-            "set it to a few seconds",
-        )
+    yield from _timeout(config.http_options.request_timeout_s, "http_options.request_timeout_s")
+    if config.grpc_options.grpc_servicer_functions:
+        yield from _timeout(config.grpc_options.request_timeout_s, "grpc_options.request_timeout_s")
     variables = (config.controller_options.runtime_env or {}).get("env_vars", {}) if config.controller_options else {}
     for problem in slow_ingress(variables):
         yield problem._replace(where=f"controller_options.runtime_env.env_vars.{problem.where}")
+
+
+def _timeout(seconds: float | None, where: str) -> Iterator[Problem]:
+    if seconds is None:
+        yield Problem(where, "is not set: a request that hangs would wait for ever", "set it to a few seconds")
+        return
+    told = os.environ.get(INGRESS_SECONDS, LASTING_INGRESS[INGRESS_SECONDS])
+    if told.isdigit() and seconds >= int(told):
+        yield Problem(
+            where,
+            f"{seconds:g} s are not below the {told} s after which the ingress gives a replica up",
+            f"lower it, or raise {INGRESS_SECONDS} here and where the nodes start",
+        )
 
 
 def cannot_import(path: str) -> str:

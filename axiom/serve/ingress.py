@@ -9,10 +9,11 @@ import socket
 import tempfile
 from contextlib import closing, suppress
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from axiom.errors import ConflictError, MisuseError
-from axiom.serve.config_rules import FAST_INGRESS, slow_ingress
+from axiom.serve.config_rules import FAST_INGRESS, INGRESS, slow_ingress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,11 +36,11 @@ _PREFIX = "axiom-haproxy-"
 
 
 def prefer_fast_ingress() -> None:
-    """Choose the HAProxy ingress and throughput mode for a Ray that this process is going to start.
+    """Choose the HAProxy ingress, throughput mode and retries for a Ray that this process is going to start.
 
     What the environment says already stays.
     """
-    for name, value in FAST_INGRESS.items():
+    for name, value in INGRESS.items():
         os.environ.setdefault(name, value)
     # A replica that leaves waits so long for outer load balancers to notice; here HAProxy is told at once, and retries.
     os.environ.setdefault("RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", "3")
@@ -88,6 +89,23 @@ def refuse_slow_ingress(environment: Mapping[str, str] = os.environ) -> None:
     """
     for problem in slow_ingress(environment):
         raise MisuseError(f"{problem.where} {problem.what}", hint=problem.hint)
+
+
+def missing_ingress(found: Mapping[str, str | None]) -> list[str]:
+    """What a Ray that was started with these variables does worse than it could, and what to start it with.
+
+    Args:
+        found: variable -> its value on a node, None where it is not set.
+    """
+    missing = {name: value for name, value in INGRESS.items() if found.get(name) != value}
+    lines = []
+    if missing.keys() & FAST_INGRESS.keys():
+        lines.append("this Ray was started without the fast ingress and serves a twentieth of what it could")
+    if missing.keys() - FAST_INGRESS.keys():
+        lines.append("this Ray was started without retries: requests in a replica that dies or hangs may fail")
+    if missing:
+        lines.append(f"start its nodes with {' '.join(f'{name}={quote(value)}' for name, value in missing.items())}")
+    return lines
 
 
 def refuse_busy_ports(config: ServeConfig) -> None:

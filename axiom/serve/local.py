@@ -17,11 +17,12 @@ from urllib.request import urlopen
 from axiom.engine.on_ray import RayEngine
 from axiom.errors import MisuseError, UnavailableError
 from axiom.serve.config import load_serve_config
-from axiom.serve.config_rules import APPLICATIONS, FAST_INGRESS
+from axiom.serve.config_rules import APPLICATIONS, INGRESS
 from axiom.serve.ingress import (
     end_abandoned_ingress,
     end_ingress,
     is_free,
+    missing_ingress,
     prefer_fast_ingress,
     refuse_busy_ports,
     refuse_slow_ingress,
@@ -87,7 +88,7 @@ def serving(
     RayEngine.start(settings)
     try:
         if joins:
-            _say_if_slow(say)
+            _say_what_is_missing(say)
         say(f"Ray is up after {time.perf_counter() - started:.1f} s")
         yield deploy(config, say=say, started=started)
     finally:
@@ -238,19 +239,16 @@ def stop(config: ServeConfig, *, graceful: bool = True, joined: bool = True) -> 
             end_ingress()
 
 
-def _say_if_slow(say: Callable[[str], None]) -> None:
-    """Tell it loudly where the Ray that was joined was started without the fast ingress."""
+def _say_what_is_missing(say: Callable[[str], None]) -> None:
+    """Tell it loudly where the Ray that was joined was started without the variables of the ingress."""
     import ray
 
-    found = ray.get(ray.remote(num_cpus=0)(_chosen_ingress).remote())
-    missing = [f"{name}={value}" for name, value in FAST_INGRESS.items() if found[name] != value]
-    if missing:
-        say("WARNING: this Ray was started without the fast ingress and serves a twentieth of what it could.")
-        say(f"WARNING: start its nodes with {' '.join(missing)}")
+    for line in missing_ingress(ray.get(ray.remote(num_cpus=0)(_chosen_ingress).remote())):
+        say(f"WARNING: {line}")
 
 
 def _chosen_ingress() -> dict[str, str | None]:
-    return {name: os.environ.get(name) for name in FAST_INGRESS}
+    return {name: os.environ.get(name) for name in INGRESS}
 
 
 def run_until_stopped(settings: Settings, config: ServeConfig, *, say: Callable[[str], None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -350,6 +351,50 @@ def test_the_lag_of_the_loop_is_measured(runner: asyncio.Runner, until: Callable
         return True
 
     assert runner.run(measured())
+
+
+@pytest.mark.parametrize(
+    ("late", "overloaded"),
+    [
+        ([0.3], False),  # an isolated stall
+        ([9.0, 0.01], False),  # a long one: over when it is seen
+        ([0.3, 0.0, 0.3, 0.0], False),  # a neighbour that takes its share
+        ([0.3, 0.3, 0.3], True),  # about a second of it
+        ([0.3, 0.0, 0.3, 0.0, 0.3], True),  # most of the time
+        ([9.0] * 5 + [0.0] * 2, True),
+        ([9.0] * 5 + [0.0] * 3, False),  # and it is over quickly
+        ([-5.0] * 5, False),  # a clock that was put back
+    ],
+)
+def test_only_lateness_that_lasts_turns_requests_away(late: list[float], overloaded: bool) -> None:
+    from axiom.serve.predict.load import LoopLag
+
+    lag = LoopLag()
+    for seconds in late:
+        lag.note(seconds)
+    assert lag.overloaded is overloaded
+
+
+def test_work_that_never_leaves_the_loop_alone_turns_requests_away_and_one_long_piece_does_not(
+    serve: Serve, own: Settings
+) -> None:
+    from axiom.serve.predict.load import EVERY_SECONDS, TOO_LATE_SECONDS
+
+    async def stalled(serving: Serving, times: int) -> bool:
+        lag = serving.replica.lag.start()
+        for _ in range(times):
+            await asyncio.sleep(EVERY_SECONDS)
+            time.sleep(2 * TOO_LATE_SECONDS)
+        await asyncio.sleep(0)
+        found = lag.overloaded
+        lag.close()
+        return found
+
+    with serve(own) as serving:
+        assert not serving.ask.runner.run(stalled(serving, 1))
+        assert serving.ask.churn("C0000000").status_code == 200
+        assert serving.ask.runner.run(stalled(serving, 5))
+        assert serving.ask.churn("C0000000").status_code == 429
 
 
 # The inference log

@@ -43,9 +43,9 @@ def serve_config() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def serve_rules() -> ServeRules:
     from axiom.serve.config import problems_of
-    from axiom.serve.config_rules import FAST_INGRESS
+    from axiom.serve.config_rules import INGRESS
 
-    return ServeRules(problems_of, FAST_INGRESS)
+    return ServeRules(problems_of, INGRESS)
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ GUARDS: list[tuple[tuple[Any, ...], Any, str]] = [
     ((*CRON, "schedule"), "61 * * * *", "is no cron expression"),
     ((*POD, "topologySpreadConstraints", 0, "labelSelector", "matchLabels"), {"a": "b"}, "select other pods"),
     ((*POD, "terminationGracePeriodSeconds"), 5, "5 s is not more than graceful_shutdown_timeout_s"),
-    ((*FIRST, "env"), [], "the slow ingress would answer"),
+    ((*FIRST, "env"), [], "the ingress would be slow or lose requests"),
     ((*FIRST, "ports", 0, "containerPort"), 8001, "serve is 8001, not 8000"),
     ((*FIRST, "ports", 1, "name"), "rpc", "grpc is None, not 9000"),
 ]  # fmt: skip

@@ -159,6 +159,8 @@ def test_a_wrong_value_is_refused_where_it_stands(
         (put("grpc_options", "port", 8000), "grpc_options.port", "HTTP as well"),
         (put("grpc_options", "grpc_servicer_functions", ["axiom.no.add"]), "grpc_servicer_functions", "imported"),
         (lambda raw: raw["http_options"].pop("request_timeout_s"), "request_timeout_s", "wait for ever"),
+        (lambda raw: raw["grpc_options"].pop("request_timeout_s"), "grpc_options.request_timeout_s", "wait for ever"),
+        (put("http_options", "request_timeout_s", 30), "http_options.request_timeout_s", "not below the 30 s"),
         (put("target_capacity", 50.0), "target_capacity", "operator"),
         (put(*APP, "runtime_env", {"pip": ["x"]}), "runtime_env.pip", "while a replica starts"),
         (
@@ -181,6 +183,16 @@ def test_what_is_known_to_end_badly_is_refused_with_the_reason(
     change(raw)
     found = list(problems_of(raw))
     assert any(where in problem.where and reason in f"{problem.what} {problem.hint}" for problem in found), found
+
+
+def test_a_longer_time_out_is_let_through_where_the_ingress_waits_longer_too(
+    raw: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw["http_options"]["request_timeout_s"] = 60
+    (problem,) = problems_of(raw)
+    assert "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S" in problem.hint
+    monkeypatch.setenv("RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S", "90")
+    assert list(problems_of(raw)) == []
 
 
 def test_auto_is_refused_as_the_policy_that_never_scales(raw: dict[str, Any]) -> None:

@@ -21,11 +21,12 @@ from typer.testing import CliRunner
 from axiom.cli.app import app
 from axiom.errors import ConflictError, MisuseError, UnavailableError
 from axiom.serve.config import checked, load_serve_config
-from axiom.serve.config_rules import FAST_INGRESS
+from axiom.serve.config_rules import INGRESS
 from axiom.serve.ingress import (
     end_abandoned_ingress,
     end_ingress,
     is_free,
+    missing_ingress,
     prefer_fast_ingress,
     refuse_busy_ports,
     refuse_slow_ingress,
@@ -98,10 +99,21 @@ def test_the_fast_ingress_is_chosen_unless_the_environment_chose_already(monkeyp
     monkeypatch.setenv("RAY_SERVE_HAPROXY_NBTHREAD", "3")
     with socket.create_server(("", 8404)) if is_free("", 8404) else socket.socket():
         prefer_fast_ingress()
-    chosen = {name: os.environ[name] for name in FAST_INGRESS}
-    assert chosen == {**FAST_INGRESS, "RAY_SERVE_HAPROXY_NBTHREAD": "3"}
+    chosen = {name: os.environ[name] for name in INGRESS}
+    assert chosen == {**INGRESS, "RAY_SERVE_HAPROXY_NBTHREAD": "3"}
     assert os.environ["RAY_SERVE_HAPROXY_STATS_PORT"] != "8404"  # somebody held it
     assert len(os.environ["RAY_SERVE_HAPROXY_SOCKET_PATH"]) < 60  # a Unix socket has room for 107
+
+
+def test_a_ray_that_was_started_otherwise_is_told_what_it_lacks() -> None:
+    assert missing_ingress(dict(INGRESS)) == []
+    (slow, how) = missing_ingress({**INGRESS, "RAY_SERVE_HAPROXY_NBTHREAD": None})
+    assert "a twentieth" in slow
+    assert how.endswith("with RAY_SERVE_HAPROXY_NBTHREAD=1")
+    (losing, how) = missing_ingress({**INGRESS, "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure"})
+    assert "without retries" in losing
+    assert how.endswith("RAY_SERVE_HAPROXY_RETRY_ON='conn-failure empty-response'")
+    assert len(missing_ingress({})) == 3
 
 
 def waiting(name: str, *words: str) -> subprocess.Popen[bytes]:
@@ -223,4 +235,4 @@ def test_every_key_of_the_shipped_file_is_explained() -> None:
         return {key for inner in value for key in keys(inner)} if isinstance(value, list) else set()
 
     assert {key for key in keys(dict(load_serve_config(SHIPPED).raw)) if key not in page} == set()
-    assert {name for name in FAST_INGRESS if name not in page} == set()
+    assert {name for name, value in INGRESS.items() if f"| `{name}` | {value} |" not in page} == set()
