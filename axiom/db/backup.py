@@ -17,7 +17,13 @@ from typing import IO, TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from axiom import __version__
-from axiom.db import access_tables, job_tables, reply_tables  # noqa: F401  (each one adds its tables)
+from axiom.db import (  # noqa: F401  (each one adds its tables)
+    access_tables,
+    experiment_tables,
+    job_tables,
+    monitoring_tables,
+    reply_tables,
+)
 from axiom.db.tables import UtcDateTime, metadata
 from axiom.errors import BadInputError, ConflictError, CorruptError
 

@@ -134,6 +134,13 @@ class Batches:
             query = query.where(table.c.source == source)
         return [Batch(**cast("dict[str, Any]", row)) for row in self.connection.execute(query).mappings()]
 
+    def refused_between(self, start: datetime, stop: datetime) -> Mapping[str, tuple[int, int]]:
+        """Entity -> (rows refused, rows read) of the batches that succeeded in (start, stop]."""
+        sums = sa.func.sum(table.c.refused), sa.func.sum(table.c.rows_in)
+        ended = (table.c.status == "succeeded", table.c.finished_at > start, table.c.finished_at <= stop)
+        found = self.connection.execute(sa.select(table.c.entity, *sums).where(*ended).group_by(table.c.entity))
+        return {entity: (int(refused), int(rows)) for entity, refused, rows in found}
+
     def _end(self, batch_id: str, **values: Any) -> Batch:
         changed = self.connection.execute(
             sa.update(table)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from axiom.settings import Settings
 
 # Every revision this code can work with, oldest first; a test compares it with the migrations.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 _READ_ONLY = "axiom_read_only"
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-Topic = Literal["job", "pipeline"]
+Topic = Literal["job", "pipeline", "alert"]
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,10 @@ class Event:
     Attributes:
         id: grows from event to event, in the order in which they became visible; gaps mean nothing.
         at: when, UTC.
-        topic: `job` or `pipeline`.
-        subject: id of the job or of the pipeline run.
-        name: what: a status (`queued`, `running`, `succeeded`, …), or `progress`, or `step`.
+        topic: `job`, `pipeline` or `alert`.
+        subject: id of the job, of the pipeline run, or of the alert.
+        name: what: a status (`queued`, `running`, `succeeded`, …), or `progress`, or `step`; of an alert `open`,
+            `mute`, `unmute` or `resolve`.
         data: facts about it.
     """
 

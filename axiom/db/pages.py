@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 import sqlalchemy as sa
 
 from axiom.db.access_tables import api_keys, audit, users
+from axiom.db.alerts import Alert
 from axiom.db.audit import Entry
 from axiom.db.batches import Batch
+from axiom.db.experiment_tables import experiments
+from axiom.db.experiments import Experiment, experiment_of
 from axiom.db.job_tables import jobs, pipeline_runs
 from axiom.db.jobs import Job
 from axiom.db.keys import ApiKey
 from axiom.db.models import Model, ModelEvent
+from axiom.db.monitoring_tables import alerts
 from axiom.db.pipeline_runs import PipelineRun
 from axiom.db.runs import Run
 from axiom.db.scores import Score, ScoreSet
@@ -118,6 +122,14 @@ class Pages:
     def pipeline_runs(self, part: Part) -> Page[PipelineRun]:
         """Runs of pipelines, latest logical time first."""
         return self._page(pipeline_runs, PipelineRun, part, "-logical_time")
+
+    def alerts(self, part: Part) -> Page[Alert]:
+        """Alerts, newest first."""
+        return self._page(alerts, Alert, part, "-opened_at")
+
+    def experiments(self, part: Part) -> Page[Experiment]:
+        """Experiments, newest first."""
+        return self._page(experiments, experiment_of, part)
 
     def _page(self, table: sa.Table, make: Callable[..., T], part: Part, *order: str) -> Page[T]:
         holds = [_holds(table, condition) for condition in part.where]

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from axiom.db.alerts import Alerts
 from axiom.db.audit import Audit
 from axiom.db.batches import Batches
 from axiom.db.events import Events
+from axiom.db.experiments import Experiments
 from axiom.db.jobs import Jobs
 from axiom.db.keys import Keys
+from axiom.db.measurements import Measurements
 from axiom.db.models import Models
+from axiom.db.observations import Observations
 from axiom.db.pages import Pages
 from axiom.db.pipeline_runs import PipelineRuns
 from axiom.db.replies import Replies
@@ -21,6 +25,7 @@ from axiom.db.schedules import Schedules
 from axiom.db.scores import Scores
 from axiom.db.sessions import Sessions
 from axiom.db.sources import Sources
+from axiom.db.thresholds import Thresholds
 from axiom.db.users import LoginAttempts, Users
 
 if TYPE_CHECKING:
@@ -113,9 +118,34 @@ class Transaction:
         return Schedules(self.connection, self.clock)
 
     @cached_property
+    def experiments(self) -> Experiments:
+        """Experiments."""
+        return Experiments(self.connection, self.clock, self.audit)
+
+    @cached_property
+    def observations(self) -> Observations:
+        """What was observed of the customers of experiments."""
+        return Observations(self.connection, self.clock, self.audit)
+
+    @cached_property
     def replies(self) -> Replies:
         """Answers to requests that may be sent again."""
         return Replies(self.connection, self.clock)
+
+    @cached_property
+    def thresholds(self) -> Thresholds:
+        """Limits of monitoring that somebody changed."""
+        return Thresholds(self.connection, self.clock, self.audit)
+
+    @cached_property
+    def measurements(self) -> Measurements:
+        """What monitoring measured."""
+        return Measurements(self.connection, self.clock)
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """Alerts of monitoring."""
+        return Alerts(self.connection, self.clock, self.audit, self.events)
 
     @cached_property
     def pages(self) -> Pages:

@@ -92,6 +92,7 @@ KINDS: Mapping[str, JobKind] = {
         JobKind("publish", p.PublishParams, stages.publish),
         JobKind("publish-features", p.FeaturesParams, stages.publish_features, verb="online sync"),
         JobKind("export", p.ExportParams, stages.export),
+        JobKind("monitor", p.MonitorParams, stages.monitor, "as_of", "monitor run"),
     )
 }
 

@@ -166,6 +166,14 @@ class ExportParams(Params):
     format: Literal["csv", "parquet"] = Field("csv", description="csv or parquet.")
 
 
+class MonitorParams(Params):
+    """Measure data and models, and bring the alerts in line with what was found."""
+
+    as_of: Moment | None = Field(None, description="The moment that the readings speak about. Default: now.")
+    churn: Name | None = Field("churn", description="Name of the churn model; null leaves it out.")
+    clv: Name | None = Field("clv", description="Name of the CLV model; null leaves it out.")
+
+
 class JudgeParams(Params):
     """Judge every canary and shadow that has a rule, and do what the rule says."""
 

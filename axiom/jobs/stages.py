@@ -249,6 +249,21 @@ def export(ws: Workspace, asked: p.ExportParams, origin: str) -> Answer:  # noqa
     return {"score_set": report.score_set, "path": report.path, "rows": report.rows, "bytes": report.bytes}
 
 
+def monitor(ws: Workspace, asked: p.MonitorParams, origin: str) -> Answer:  # noqa: ARG001
+    """`axiom monitor run`."""
+    from axiom.pipelines.monitor import monitor as run
+
+    report = run(ws, as_of=asked.as_of, churn=asked.churn, clv=asked.clv)
+    return {
+        "at": report.at.isoformat(),
+        **report.states,
+        "opened": [alert.alert_id for alert in report.opened],
+        "still_open": [alert.alert_id for alert in report.seen_again],
+        "resolved": [alert.alert_id for alert in report.resolved],
+        "past": report.past,
+    }
+
+
 def judge(ws: Workspace, asked: p.JudgeParams, origin: str) -> Answer:  # noqa: ARG001
     """`axiom rollout judge`."""
     from axiom.pipelines.rollout import judge_rollouts

@@ -115,7 +115,7 @@ def _matured(case: _Case, found: Exposures) -> tuple[Exposures, BoolArray, dict[
     learnt = int(max(subject.learnt_until for subject in subjects).timestamp() * 1e6)
     over, new = found.at <= known_from, found.as_of >= learnt
     rows = found.take(np.flatnonzero(over & new))
-    definition, cancel_types = common_definition(subjects), _cancel_types(lake, subjects[0])
+    definition, cancel_types = common_definition(subjects), cancel_types_of(lake, subjects[0])
     outcome = churn_outcomes(lake, rows.customer_id, rows.as_of, horizon, definition, cancel_types)
     known = np.flatnonzero(np.isfinite(outcome))
     counts = {
@@ -133,7 +133,7 @@ def _champion_since(ws: Workspace, champion: ModelVersion) -> datetime:
     return max(event.at for event in events if event.version == champion.version and event.to_stage == "champion")
 
 
-def _cancel_types(lake: Lake, subject: Subject) -> tuple[str, ...]:
+def cancel_types_of(lake: Lake, subject: Subject) -> tuple[str, ...]:
     """What ended a contract in the labels that it learnt from; the default where those were cleaned up."""
     from axiom.pipelines.train import trained_on_in
 

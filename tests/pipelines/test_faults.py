@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from axiom.db.pipeline_runs import PipelineRun
 
 AT = datetime(2023, 9, 20, 5, tzinfo=UTC)
-STEPS = ["ingest", "quality", "build", "score", "publish"]
+STEPS = ["ingest", "quality", "build", "score", "publish", "monitor"]
 pytestmark = pytest.mark.timeout(240)
 
 

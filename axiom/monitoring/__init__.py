@@ -1,0 +1,1 @@
+"""Monitoring: measures under three pillars, their thresholds, and the alerts that breaches raise."""
