@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -43,6 +44,16 @@ def _absolute_unless_uri(location: str) -> str:
 
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
+
+
+def _list_of_networks(text: str) -> str:
+    for part in text.split(","):
+        try:
+            ip_network(part.strip())
+        except ValueError:
+            msg = f"{part.strip()!r} is no address and no network; use a list like 10.0.0.0/8, 192.0.2.7"
+            raise ValueError(msg) from None
+    return text
 
 
 def _hard_to_guess(secret: SecretStr) -> SecretStr:
@@ -101,6 +112,11 @@ class Settings(BaseSettings):
     )
     rate_burst: float = Field(
         200.0, ge=1, allow_inf_nan=False, description="Requests at once of an API key that has no burst of its own."
+    )
+    trusted_proxies: Annotated[str, AfterValidator(_list_of_networks)] | None = Field(
+        None,
+        description="Networks of the proxies in front, like `10.0.0.0/8, 192.0.2.7`: who asks is read from their "
+        "X-Forwarded-For, to limit log-ins by address. Unset: nobody's is believed.",
     )
     source_folders: str | None = Field(
         None,

@@ -9,14 +9,21 @@ import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import jsonschema
+import jwt
 import pytest
+from argon2 import PasswordHasher
+from pydantic import SecretStr
 
 from axiom.access.keys import issue
+from axiom.access.limits import LocalLimiter
+from axiom.access.logins import Grant, Logins, create_user, set_disabled
+from axiom.access.passwords import Passwords
+from axiom.access.tokens import AccessTokens
 from axiom.pipelines.online import batches_of, layout_of, opened_store
 from axiom.pipelines.workspace import opened
 from axiom.scoring.online.store import StoreInfo
@@ -38,11 +45,15 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from axiom.db import Database
     from axiom.pipelines.workspace import Workspace
     from axiom.settings import Settings
 
 MINUTES = 3600.0
 PATIENCE = 20.0
+SECRET = "6f1c0e9b7a5d4832" * 4
+PASSWORD = "correct horse battery"
+PEOPLE = ("ann", "bob", "eve")
 
 
 class Asker:
@@ -157,10 +168,24 @@ class Keys:
     revoked: str
 
 
+@dataclass(frozen=True)
+class Tokens:
+    """Access tokens of the people of one installation: one that is good, of an analyst, and many that are not."""
+
+    good: str
+    expired: str
+    forged: str
+    unsigned: str
+    audience: str
+    logged_out: str
+    disabled: str
+    deleted: str
+
+
 @pytest.fixture(scope="session")
 def locked_settings(copy_of: Callable[..., Settings]) -> Settings:
-    """Settings of a company whose callers need a key. Nobody may change it."""
-    return copy_of(auth="required", rate_limit=1e6, rate_burst=1e6)
+    """Settings of a company whose callers need a key or an access token. Nobody may change it."""
+    return copy_of(auth="required", rate_limit=1e6, rate_burst=1e6, secret_key=SecretStr(SECRET))
 
 
 @pytest.fixture(scope="session")
@@ -191,8 +216,52 @@ def keys(locked_settings: Settings) -> Keys:
 
 
 @pytest.fixture(scope="session")
-def locked_serving(locked_settings: Settings, keys: Keys, runner: asyncio.Runner) -> Iterator[Serving]:
-    """A replica that wants a key."""
+def tokens(locked_settings: Settings) -> Tokens:
+    """Access tokens of `locked_settings`, whose users are in its database."""
+    secret, hour = SECRET.encode(), timedelta(hours=1)
+    with opened(locked_settings) as ws:
+        logins = logins_of(ws.db, *PEOPLE)
+        claims = {name: jwt.decode(enter(logins, name).access, options={"verify_signature": False}) for name in PEOPLE}
+        gone = enter(logins, "ann")
+        logins.logout(gone.refresh)
+        with ws.db.transaction() as tx:
+            set_disabled(tx, "bob", disabled=True, actor="test")
+            tx.users.delete("eve", actor="test")
+        ann = {**claims["ann"], "exp": datetime.now(UTC) + 24 * hour}  # as long as the test session may take
+        return Tokens(
+            good=jwt.encode(ann, secret, "HS256"),
+            expired=jwt.encode({**ann, "exp": datetime.now(UTC) - hour}, secret, "HS256"),
+            forged=jwt.encode(ann, secret[::-1], "HS256"),
+            unsigned=jwt.encode(ann, None, "none"),
+            audience=jwt.encode({**ann, "aud": "another-service"}, secret, "HS256"),
+            logged_out=gone.access,
+            disabled=jwt.encode(claims["bob"], secret, "HS256"),
+            deleted=jwt.encode({**claims["eve"], "iat": datetime.now(UTC) - hour}, secret, "HS256"),
+        )
+
+
+def logins_of(db: Database, *names: str) -> Logins:
+    """A way to log in for users of these names, who are made: analysts, all with one password."""
+    passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    with db.transaction() as tx:
+        for name in names:
+            create_user(tx, passwords, name, role="analyst", password=PASSWORD, actor="test")
+    return Logins(db, AccessTokens(SECRET.encode()), passwords, LocalLimiter())
+
+
+def enter(logins: Logins, name: str) -> Grant:
+    return logins.login(name, PASSWORD, address="here")
+
+
+@pytest.fixture(scope="session")
+def people() -> Callable[..., Logins]:
+    """`people(db, "ann")` makes users, and gives a way to log in; the password is `PASSWORD`."""
+    return logins_of
+
+
+@pytest.fixture(scope="session")
+def locked_serving(locked_settings: Settings, keys: Keys, tokens: Tokens, runner: asyncio.Runner) -> Iterator[Serving]:
+    """A replica that wants a key or an access token."""
     with running(locked_settings, runner) as serving:
         yield serving
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterator
 
-    from tests.api.conftest import Keys, Serving
+    from tests.api.conftest import Keys, Serving, Tokens
 
 STATUS = {
     kind.problem_type: kind.grpc_status
@@ -242,6 +242,20 @@ def test_keys_are_as_good_as_over_http(
         assert found["customer_id"] == "C0000000"
     else:
         assert found[0] == ("PERMISSION_DENIED" if which == "other_scope" else "UNAUTHENTICATED")
+
+
+@pytest.mark.parametrize(
+    "which", ["good", "expired", "forged", "unsigned", "audience", "logged_out", "disabled", "deleted"]
+)
+def test_access_tokens_are_as_good_as_over_http(
+    locked_serving: Serving, locked_client: Client, tokens: Tokens, which: str
+) -> None:
+    sent = {"authorization": f"Bearer {getattr(tokens, which)}"}
+    found = same(locked_serving, locked_client, "/churn", {"customer_id": "C0000000"}, **sent)
+    if which == "good":
+        assert found["customer_id"] == "C0000000"
+    else:
+        assert found[0] == "UNAUTHENTICATED"
 
 
 def test_each_method_asks_for_its_scope(locked_client: Client, keys: Keys) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from axiom.settings import Settings
-    from tests.api.conftest import Asker, Keys, Serving
+    from tests.api.conftest import Asker, Keys, Serving, Tokens
 
     Serve = Callable[..., AbstractContextManager[Serving]]
 
@@ -141,6 +141,19 @@ def test_keys_are_checked_by_the_application_that_holds_them(locked: Asker, keys
     for _, url, _ in routes[4:]:
         assert locked("POST", url, key=keys.predict).status_code == 403
     assert locked.get("/health").status_code == 200
+
+
+def test_an_access_token_is_good_under_the_older_names_too(locked: Asker, tokens: Tokens) -> None:
+    for method, url, body in (
+        ("GET", "/predict/C0000000", None),
+        ("GET", "/explain/C0000000", None),
+        ("GET", "/api/explain/C0000000", None),
+        ("POST", "/predict/batch", {"user_ids": ["C0000000"]}),
+    ):
+        assert locked(method, url, json=body, key=tokens.good).status_code == 200
+        for bad in (tokens.expired, tokens.forged, tokens.unsigned, tokens.logged_out, tokens.disabled):
+            assert locked(method, url, json=body, key=bad).status_code == 401
+    assert locked("POST", "/cache/clear", key=tokens.good).status_code == 403
 
 
 def test_a_key_with_the_scope_clears_and_fills_the_online_store(

@@ -8,16 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from axiom.access.keys import issue
+from axiom.access.logins import set_disabled
+from axiom.access.permissions import MAY
 from axiom.serve.asked_inside import Inside, Outcome, ask
 from axiom.serve.predict.openapi import document, page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     import httpx
 
-    from tests.api.conftest import Keys, Serving
+    from axiom.access.logins import Logins
+    from axiom.settings import Settings
+    from tests.api.conftest import Keys, Serving, Tokens
 
+    Serve = Callable[..., AbstractContextManager[Serving]]
     Documented = Callable[[httpx.Response], Any]
 
 GUARDED = [
@@ -81,6 +88,87 @@ def test_a_key_without_the_scope_is_forbidden(
 def test_a_key_for_predictions_explains_nothing(locked_serving: Serving, keys: Keys) -> None:
     assert locked_serving.ask.get("/explain/C0000000", key=keys.predict).status_code == 403
     assert locked_serving.ask.get("/may/cache", key=keys.predict).status_code == 403
+
+
+@guarded
+def test_an_access_token_is_good_for_what_the_role_may_do(
+    locked_serving: Serving, tokens: Tokens, method: str, url: str, scope: str
+) -> None:
+    for headers in ({"authorization": f"Bearer {tokens.good}"}, {"x-api-key": tokens.good}):
+        reply = send(locked_serving, method, url, headers=headers)
+        assert reply.status_code == (200 if scope in MAY["analyst"] else 403)
+        assert reply.status_code == 200 or scope in reply.json()["hint"]
+
+
+@guarded
+@pytest.mark.parametrize(
+    "which", ["expired", "forged", "unsigned", "audience", "logged_out", "disabled", "deleted", "cut"]
+)
+def test_an_access_token_that_is_no_good_opens_nothing(
+    locked_serving: Serving, tokens: Tokens, method: str, url: str, scope: str, which: str
+) -> None:
+    text = getattr(tokens, which, tokens.good[:-9])
+    reply = send(locked_serving, method, url, key=text)
+    assert (reply.status_code, reply.headers["www-authenticate"]) == (401, "Bearer")
+    assert reply.json()["type"] == "/problems/unauthorized"
+    assert text not in reply.text
+
+
+def test_without_a_secret_access_tokens_are_no_good_and_keys_are(
+    serve: Serve, copy_of: Callable[..., Settings], tokens: Tokens
+) -> None:
+    with serve(copy_of(auth="required")) as serving:
+        reply = serving.ask.churn("C0000000", key=tokens.good)
+        assert (reply.status_code, "AXIOM_SECRET_KEY" in reply.json()["detail"]) == (401, True)
+        with serving.replica._ws.db.transaction() as tx:
+            key = issue(tx, "shop", scopes=("predict",), actor="ann").text
+        serving.replica.keys.refresh()  # type: ignore[attr-defined]
+        assert serving.ask.churn("C0000000", key=key).status_code == 200
+
+
+def test_what_happens_to_people_counts_with_the_next_look(
+    serve: Serve, copy_of: Callable[..., Settings], people: Callable[..., Logins], locked_settings: Settings
+) -> None:
+    settings = copy_of(auth="required", secret_key=locked_settings.secret_key)
+    with serve(settings) as serving:
+        db, door = serving.replica._ws.db, serving.replica.keys
+        logins = people(db, "ann")
+
+        def asked(url: str, token: str) -> int:
+            door.refresh()  # type: ignore[attr-defined]
+            return serving.ask.get(url, key=token).status_code
+
+        one, other = (logins.login("ann", "correct horse battery", address="here") for _ in range(2))
+        assert asked("/explain/C0000000", one.access) == 200
+        assert asked("/may/cache", one.access) == 403
+        with db.transaction() as tx:
+            tx.users.change("ann", role="ml-engineer", actor="root")
+        assert asked("/may/cache", one.access) == 200
+        logins.logout(one.refresh)
+        assert [asked("/explain/C0000000", grant.access) for grant in (one, other)] == [401, 200]
+        assert asked("/explain/C0000000", logins.refresh(other.refresh).access) == 200
+        with db.transaction() as tx:
+            set_disabled(tx, "ann", disabled=True, actor="root")
+        assert asked("/explain/C0000000", other.access) == 401
+
+
+def test_a_user_who_asks_too_often_waits_as_a_key_does(
+    serve: Serve, copy_of: Callable[..., Settings], people: Callable[..., Logins], locked_settings: Settings
+) -> None:
+    settings = copy_of(auth="required", secret_key=locked_settings.secret_key, rate_limit=0.01, rate_burst=3)
+    with serve(settings) as serving:
+        logins = people(serving.replica._ws.db, "ann", "bob")
+        serving.replica.keys.refresh()  # type: ignore[attr-defined]
+        ann, again, bob = (
+            logins.login(name, "correct horse battery", address="here").access for name in ("ann", "ann", "bob")
+        )
+        replies = [serving.ask.churn("C0000000", key=token) for token in (ann, again, ann, again, bob)]
+        assert [reply.status_code for reply in replies] == [200, 200, 200, 429, 200]
+        assert "'ann' asks more often" in replies[3].json()["detail"]
+        assert int(replies[3].headers["retry-after"]) > 1
+        serving.replica.log.flush()
+        recorded = serving.ask.get("/history/C0000000", key=bob).json()["predictions"]
+        assert {row["key_id"] for row in recorded} >= {"user:ann", "user:bob"}
 
 
 @pytest.mark.parametrize("url", OPEN)

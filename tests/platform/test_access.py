@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+import asyncio
 import json
+import warnings
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
+
+from axiom.pipelines.workspace import create
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Ray Serve defines its schemas in a way that newer pydantic warns about
+    from axiom.serve.platform.deployment import behind_haproxy, believe_no_header
 
 if TYPE_CHECKING:
     from tests.platform.conftest import Client
@@ -49,6 +57,117 @@ def test_a_wrong_password_and_a_name_that_nobody_has_are_refused_alike(local: Cl
     assert local.logged_in("the-analyst").get("/api/auth/me").status_code == 200
 
 
+NEWER = "staple battery horse"
+
+
+def test_a_user_chooses_another_password_and_the_other_sessions_end(empty: Client) -> None:
+    mine, other = empty.logged_in("the-analyst"), empty.logged_in("the-analyst")
+    changed = mine.post("/api/auth/password", {"current": PASSWORD, "new": NEWER})
+    assert (changed.status_code, changed.json()) == (200, {"ended": 1})
+    assert mine.get("/api/auth/me").status_code == 200
+    assert other.get("/api/auth/me").status_code == 401
+    assert empty.post("/api/auth/login", {"name": "the-analyst", "password": PASSWORD}).status_code == 401
+    assert empty.logged_in("the-analyst", NEWER).get("/api/auth/me").status_code == 200
+    told = next(entry for entry in empty.audit() if entry["action"] == "user.change")
+    assert (told["actor"], told["object"]) == ("the-analyst", "user:the-analyst")
+    assert told["detail"] == {"password": "changed"}
+
+
+def test_a_new_password_needs_the_current_one_and_guesses_are_counted(empty: Client) -> None:
+    client = empty.logged_in("the-analyst")
+    replies = [client.post("/api/auth/password", {"current": "x" * 12, "new": NEWER}) for _ in range(6)]
+    assert [reply.status_code for reply in replies] == [403] * 5 + [429]
+    assert int(replies[5].headers["retry-after"]) > 60
+    assert empty.logged_in("the-administrator").post("/api/users/the-analyst/unlock").status_code == 200
+    assert client.post("/api/auth/password", {"current": PASSWORD, "new": NEWER}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"current": PASSWORD, "new": PASSWORD}, 400),
+        ({"current": PASSWORD, "new": "the-analyst-1"}, 400),
+        ({"current": PASSWORD, "new": "aaaaaaaaaaaaaa"}, 400),
+        ({"current": PASSWORD, "new": "short"}, 422),
+        ({"current": PASSWORD}, 422),
+        ({"current": "", "new": NEWER}, 422),
+        ({"current": PASSWORD, "new": NEWER, "name": "the-administrator"}, 422),
+    ],
+)
+def test_a_new_password_that_is_no_good_changes_nothing(local: Client, body: dict[str, str], status: int) -> None:
+    client = local.logged_in("the-analyst")
+    reply = client.post("/api/auth/password", body)
+    assert reply.status_code == status
+    assert not any(value in reply.text for value in (PASSWORD, NEWER, "aaaaaaaa"))
+    assert local.logged_in("the-analyst")
+
+
+def test_only_a_user_has_a_password_to_change(local: Client) -> None:
+    body = {"current": PASSWORD, "new": NEWER}
+    assert local.post("/api/auth/password", body).status_code == 401
+    assert local.with_key("users.write").post("/api/auth/password", body).status_code == 403
+
+
+def guess(client: Client, number: int, said: str) -> int:
+    body = {"name": f"guess-{number}", "password": "x" * 12}
+    return client.post("/api/auth/login", body, headers={"x-forwarded-for": said} if said else {}).status_code
+
+
+def test_a_client_that_makes_up_an_address_for_each_guess_is_limited_all_the_same(local: Client) -> None:
+    found = [guess(local, number, f"203.0.113.{number}") for number in range(21)]
+    assert found == [401] * 20 + [429]
+
+
+def test_behind_a_known_proxy_each_client_has_its_own_limit(tmp_path: Any, serving: Any, settings_for: Any) -> None:
+    settings = settings_for(tmp_path / "proxied", trusted_proxies="127.0.0.0/8, 10.0.0.0/8")
+    create(settings)
+    with serving(settings) as client:
+        assert [guess(client, number, "203.0.113.1") for number in range(21)] == [401] * 20 + [429]
+        for made_up in ("203.0.113.77", "10.0.0.1", "nonsense"):
+            assert guess(client, 30, f"{made_up}, 203.0.113.1") == 429
+            assert guess(client, 31, f"{made_up}, 203.0.113.1, 10.9.9.9") == 429
+        assert guess(client, 32, "203.0.113.2") == 401
+        assert guess(client, 33, "203.0.113.1, 203.0.113.2") == 401
+
+
+def test_one_who_guesses_does_not_keep_out_everybody_behind_the_same_proxy(
+    tmp_path: Any, serving: Any, settings_for: Any
+) -> None:
+    settings = settings_for(tmp_path / "shared")
+    create(settings)
+    with serving(settings, behind_proxy=True) as client:
+        assert {guess(client, number, f"203.0.113.{number}") for number in range(60)} == {401}
+        assert client.logged_in("the-analyst").get("/api/auth/me").status_code == 200
+
+
+def test_the_server_that_ray_starts_takes_no_address_from_a_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    import uvicorn
+
+    seen: list[Any] = []
+
+    async def note(scope: Any, _receive: Any, _send: Any) -> None:
+        seen.append(scope["client"])
+
+    monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
+    assert "127.0.0.1" in uvicorn.Config(note).forwarded_allow_ips, "else there is nothing to keep it from"
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
+    believe_no_header()
+    config = uvicorn.Config(note, lifespan="off", log_config=None)
+    config.load()
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "GET", "path": "/", "raw_path": b"/", "query_string": b"",
+        "root_path": "", "scheme": "http", "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 1234),
+        "asgi": {"version": "3.0"}, "headers": [(b"x-forwarded-for", b"203.0.113.9")],
+    }  # fmt: skip
+    asyncio.run(config.loaded_app(scope, None, None))
+    assert seen == [("127.0.0.1", 1234)]
+
+
+def test_haproxy_in_front_is_known_by_the_variable_that_chooses_it() -> None:
+    assert behind_haproxy({"RAY_SERVE_ENABLE_HA_PROXY": "1"})
+    assert not behind_haproxy({})
+
+
 def forged(**changes: Any) -> str:
     now = datetime.now(UTC)
     body = {"iss": "axiom", "aud": "axiom-platform", "sub": "u", "sid": "s", "iat": now, "nbf": now}
@@ -89,8 +208,6 @@ def test_a_credential_that_is_no_good_is_401_and_never_repeated(local: Client, t
 
 
 def test_without_a_secret_nobody_logs_in_and_keys_go_on_working(tmp_path: Any, serving: Any, settings_for: Any) -> None:
-    from axiom.pipelines.workspace import create
-
     settings = settings_for(tmp_path / "keyless", secret_key=None)
     create(settings)
     with serving(settings) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -16,6 +17,8 @@ from axiom.settings import load_settings
 from axiom.telemetry import configure_logging
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fastapi import FastAPI
     from ray.serve import Application
 
@@ -30,6 +33,7 @@ class Platform:
     """One replica."""
 
     def __init__(self, options: dict[str, Any]) -> None:
+        believe_no_header()
         self._options = checked(options)
         self._settings = load_settings(**self._options.settings)
         configure_logging(self._settings)
@@ -43,7 +47,7 @@ class Platform:
         from axiom.serve.platform.http import create_app
         from axiom.serve.platform.services import Services
 
-        return create_app(Services(self._settings, self._ask))
+        return create_app(Services(self._settings, self._ask, behind_proxy=behind_haproxy()))
 
     async def _ask(self, request: Inside) -> Outcome:
         """Let a replica of `predict` answer a request.
@@ -61,6 +65,20 @@ class Platform:
                 hint="see `serve status`",
             ) from error
         return answered
+
+
+def believe_no_header() -> None:
+    """Keep the server that Ray starts in this process from taking over what X-Forwarded-For says.
+
+    By default it believes whoever connects from this machine. That is HAProxy, which passes on what the client made up.
+    Who is believed is said by AXIOM_TRUSTED_PROXIES.
+    """
+    os.environ["FORWARDED_ALLOW_IPS"] = ""
+
+
+def behind_haproxy(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether Ray's HAProxy stands before this replica, so that its address is all that a connection tells."""
+    return environment.get("RAY_SERVE_ENABLE_HA_PROXY") == "1"
 
 
 def checked(options: dict[str, Any]) -> PlatformOptions:

@@ -9,6 +9,7 @@ from axiom.access.keyring import KeyRing, OpenDoor
 from axiom.access.keys import KeysInDatabase
 from axiom.access.logins import Logins
 from axiom.access.opening import open_door, open_limiter
+from axiom.access.origins import Origins, networks
 from axiom.access.passwords import Passwords
 from axiom.access.tokens import AccessTokens
 from axiom.db import Database
@@ -50,6 +51,7 @@ class Services:
         passwords: hashes passwords.
         patience: seconds to wait for a lock of SQLite.
         opener: opens the back end that runs jobs.
+        behind_proxy: whether every request comes through Ray's HAProxy, which does not tell whom it serves.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Services:
         passwords: Passwords | None = None,
         patience: float = PATIENCE,
         opener: Callable[[Settings, str | None], JobBackend] = open_backend,
+        behind_proxy: bool = False,
     ) -> None:
         self.settings = settings
         self.ask = ask
@@ -71,6 +74,7 @@ class Services:
         source = KeysInDatabase(self._database)
         self.keys = KeyRing(source, rate=settings.rate_limit, burst=settings.rate_burst).start()
         self.limiter = open_limiter(settings)
+        self.origins = Origins(networks(settings.trusted_proxies), behind_proxy=behind_proxy)
         door = open_door(settings, self._database) if settings.auth == "off" else None
         self.open_door = door if isinstance(door, OpenDoor) else None
         self._logins = self._open_logins()

@@ -122,13 +122,13 @@ SCHEMAS: dict[str, Any] = {
 }
 PROBLEMS = {
     "400": "The body is not a JSON object.",
-    "401": "No API key, or one that is unknown, revoked or expired.",
-    "403": "The key lacks the scope.",
+    "401": "No API key or access token, or one that is unknown, revoked or expired.",
+    "403": "The key lacks the scope, or the role may not.",
     "404": "The customer has no published features.",
     "405": "The method is not allowed here.",
     "413": f"More than {MAX_BODY:,} bytes or {MAX_CUSTOMERS:,} customers.",
     "422": "A key or value is wrong; `detail` names it.",
-    "429": "The key asks too often, or the replica is overloaded; Retry-After says how long to wait.",
+    "429": "The caller asks too often, or the replica is overloaded; Retry-After says how long to wait.",
     "500": "A stored model is damaged, or a bug; the process goes on.",
     "503": "No model or no features yet, or the online store does not answer.",
 }
@@ -142,7 +142,7 @@ def document() -> dict[str, Any]:
             "title": "Axiom online scoring",
             "version": __version__,
             "description": "Churn probabilities and customer lifetime values with intervals, by customer id, features "
-            "or by history. Send an API key as `Authorization: Bearer axk_…` or `X-API-Key`.",
+            "or by history. Send an API key or access token as `Authorization: Bearer` or `X-API-Key`.",
         },
         "servers": [{"url": PREFIX}],
         "security": [{"bearer": []}, {"key": []}],
@@ -150,7 +150,7 @@ def document() -> dict[str, Any]:
         "components": {
             "schemas": SCHEMAS,
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer"},
+                "bearer": {"type": "http", "scheme": "bearer", "description": "An API key or an access token."},
                 "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
             },
         },

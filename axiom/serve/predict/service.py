@@ -66,14 +66,14 @@ class Service:
         """Let a caller in.
 
         Args:
-            key: API key as it was sent.
+            key: API key or access token as it was sent.
             scope: what it must be good for.
 
         Raises:
-            TooManyError: the replica is overloaded, or the key asked more often than it may.
-            UnauthorizedError: there is no valid key.
-            ForbiddenError: the key lacks the scope.
-            UnavailableError: the key cannot be checked because the database is away.
+            TooManyError: the replica is overloaded, or the caller asked more often than agreed.
+            UnauthorizedError: there is no valid credential.
+            ForbiddenError: the key lacks the scope, or the role may not.
+            UnavailableError: the credential cannot be checked because the database is away.
         """
         replica = self._replica
         if replica.overloaded:
@@ -235,7 +235,7 @@ class Service:
         if wait > 0:
             self.metrics.rejected("limit")
             raise TooManyError(
-                f"key {caller.name!r} asks more often than its {caller.rate:g} requests a second",
+                f"{caller.name!r} asks more often than its {caller.rate:g} requests a second",
                 hint="wait as long as Retry-After says, or ask for a higher limit",
                 retry_after=wait,
             )

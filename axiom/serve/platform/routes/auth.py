@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import Field, SecretStr
@@ -10,8 +10,13 @@ from starlette.responses import Response
 
 from axiom.access.logins import Grant  # noqa: TC001  (read at run time)
 from axiom.access.permissions import PERMISSIONS
+from axiom.errors import ForbiddenError
 from axiom.serve.platform.admission import Who, With
 from axiom.serve.platform.wire import Given, Shown
+
+if TYPE_CHECKING:
+    from axiom.access.origins import Origin
+    from axiom.serve.platform.services import Services
 
 router = APIRouter(tags=["auth"])
 
@@ -27,6 +32,19 @@ class RefreshToken(Given):
     """A refresh token, good for one use."""
 
     refresh_token: SecretStr = Field(min_length=1, max_length=256)
+
+
+class NewPassword(Given):
+    """Another password of one's own."""
+
+    current: SecretStr = Field(min_length=1, max_length=1024, description="The password until now.")
+    new: SecretStr = Field(min_length=12, max_length=256, description="Ends every other session.")
+
+
+class OthersEnded(Shown):
+    """How many other sessions ended."""
+
+    ended: int
 
 
 class Tokens(Shown):
@@ -52,9 +70,9 @@ class Me(Shown):
 @router.post("/api/auth/login")
 def login(body: Login, request: Request, known: With) -> Tokens:
     """Begin a session with a name and a password."""
-    address = request.client.host if request.client else "-"
-    client = request.headers.get("user-agent", "")
-    return _tokens(known.logins.login(body.name, body.password.get_secret_value(), address=address, client=client))
+    origin, client = origin_of(request, known), request.headers.get("user-agent", "")
+    password = body.password.get_secret_value()
+    return _tokens(known.logins.login(body.name, password, address=origin.name, shared=origin.shared, client=client))
 
 
 @router.post("/api/auth/refresh")
@@ -74,6 +92,29 @@ def me(who: Who) -> Me:
     """Who is asking, and what they may do."""
     permissions = [name for name in PERMISSIONS if name in who.permissions]
     return Me(actor=who.actor, kind=_kind(who.kind), role=who.role, permissions=permissions)
+
+
+@router.post("/api/auth/password")
+def password(body: NewPassword, request: Request, who: Who, known: With) -> OthersEnded:
+    """Choose another password. Every other session ends; this one goes on."""
+    if who.kind != "user":
+        raise ForbiddenError("only a user has a password", hint="log in, and send the access token")
+    origin = origin_of(request, known)
+    ended = known.logins.change_password(
+        who.actor,
+        body.current.get_secret_value(),
+        body.new.get_secret_value(),
+        session_id=who.session_id,
+        address=origin.name,
+        shared=origin.shared,
+    )
+    return OthersEnded(ended=ended)
+
+
+def origin_of(request: Request, known: Services) -> Origin:
+    """Where a request comes from."""
+    peer = request.client.host if request.client else None
+    return known.origins.of(peer, request.headers.getlist("x-forwarded-for"))
 
 
 def _kind(kind: str) -> Literal["user", "key", "anonymous"]:
