@@ -80,6 +80,14 @@ def alive_and_gone(
     return np.where(tossed, expit(-d), 1.0), np.where(tossed, expit(d), 0.0)
 
 
+def none_log_odds(theta: FloatArray, t: float, x: FloatArray, t_x: FloatArray, T: FloatArray, first: int) -> FloatArray:
+    """Log-odds of P(Y = 0), shape (n,): with q = -ln P(Y = 0 | alive) they are ln(e^d + e^-q) - ln(1 - e^-q)."""
+    mu, u = np.exp(theta[0]), np.exp(theta[1])
+    q = (1.0 / u + x) * np.log1p(t * u * mu / (1.0 + u * mu * T))
+    d = np.where(x + first > 0, dropout_log_odds(theta, x, t_x, T, first), -np.inf)
+    return np.asarray(np.logaddexp(d, -q) - np.log(-np.expm1(-q)))
+
+
 def tail(law: Law, t: FloatArray, n: FloatArray) -> FloatArray:
     """P(Y >= n | alive) for n >= 1."""
     odds = t * law.speed

@@ -93,6 +93,15 @@ class GeometricFuture(OneFuture):
         kept = int(np.count_nonzero(above > _IGNORED * some)) + 1
         return Future(alive, alive * mean, alive * some, mass[:kept])
 
+    def none_log_odds(self, x: float, t_x: float, T: float) -> float:
+        """`geometric_law.none_log_odds` of one customer."""
+        q = (self._r + x) * math.log1p(self._t * self._rate / (1.0 + self._rate * T))
+        ln_some = math.log(-math.expm1(-q))
+        if x + self._first == 0:
+            return -q - ln_some
+        d = self._dropout_log_odds(x, t_x, T)
+        return max(d, -q) + math.log1p(math.exp(-abs(d + q))) - ln_some
+
     def _dropout_log_odds(self, x: float, t_x: float, T: float) -> float:
         j = max(x + self._first - 1.0, 0.0)
         silence = (self._r + x) * math.log1p(self._rate * (T - t_x) / (1.0 + self._rate * t_x))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from axiom.errors import BadInputError
 from axiom.training.catalogue import FittedModel, estimator
+from axiom.training.catalogue.purchases import learn_purchases
 from axiom.training.weights import training_weights
 
 if TYPE_CHECKING:
@@ -63,9 +64,10 @@ class FitWork:
         weights, shift = training_weights(rows, self.options)
         params = {**self.options.params.get(job.model, {}), **job.params}
         wanted = estimator(job.model, seed=self.options.seed, **params)
+        purchases, notes = learn_purchases(rows) if self.options.purchase_column else (None, ())
         try:
-            model = replace(wanted.fit(rows, weights), shift=shift)
+            model = replace(wanted.fit(rows, weights, purchases), shift=shift)
         except BadInputError as error:
             raise BadInputError(f"{job.model}, {job.fold}: {error.message}", hint=error.hint) from error
         p = {name: model.predict_proba(self.table.rows(index).X) for name, index in job.predict.items()}
-        return Fitted(job, p, model if job.fold == FINAL else None, model.warnings)
+        return Fitted(job, p, model if job.fold == FINAL else None, (*model.warnings, *notes))

@@ -31,6 +31,8 @@ class ChurnOptions:
         calibration: `auto` chooses between none, Platt and isotonic on the calibration slice.
         class_weight: `balanced` gives both classes the same total weight; the odds are then shifted back by that ratio.
         value_weight: rows count as much as the customer is worth.
+        purchase_column: models see, as one more column, what a BG/NBD model says of the row; only where churn is about
+            purchases.
         costs: cost/benefit table for the threshold; None: the threshold that maximises F1.
         level: confidence level of every interval.
         draws: bootstrap resamples.
@@ -45,6 +47,7 @@ class ChurnOptions:
     calibration: Calibration = "auto"
     class_weight: ClassWeight = "none"
     value_weight: bool = False
+    purchase_column: bool = True
     costs: RetentionCosts | None = None
     level: float = 0.95
     draws: int = 1000

@@ -38,6 +38,7 @@ class ChurnTable:
         value: what the customer is worth in money, for value weights and the profit threshold, shape (n,).
         baseline: P(no purchase in the horizon) of a purchase model that saw no label, shape (n,).
         cohort: name of the group that metrics are also given by (lifecycle), shape (n,).
+        horizon_days: length of the label window; None where it is not known.
     """
 
     as_of: TimeArray
@@ -50,12 +51,13 @@ class ChurnTable:
     value: FloatArray | None = None
     baseline: FloatArray | None = None
     cohort: npt.NDArray[np.object_] | None = None
+    horizon_days: float | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.churned)
         for field in fields(self):
             part = getattr(self, field.name)
-            if part is not None and len(part) != rows:
+            if part is not None and field.name != "horizon_days" and len(part) != rows:
                 raise BadInputError(f"the churn table has {rows} labels but {len(part)} rows of {field.name}")
         names = self.X.column_names
         if len(set(names)) != len(names):
@@ -88,9 +90,9 @@ class ChurnTable:
         parts: dict[str, Any] = {
             field.name: None if (part := getattr(self, field.name)) is None else part[where]
             for field in fields(self)
-            if field.name != "X"
+            if field.name not in {"X", "horizon_days"}
         }
-        return ChurnTable(X=self.X.take(pa.array(where)), **parts)
+        return ChurnTable(X=self.X.take(pa.array(where)), horizon_days=self.horizon_days, **parts)
 
     def at(self, cutoffs: Iterable[datetime]) -> ChurnTable:
         """The rows of some cut-offs."""

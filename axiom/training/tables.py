@@ -100,6 +100,7 @@ def _table(rows: pa.Table, churned: BoolArray, horizon: int) -> ChurnTable:
         T=age,
         value=_past_value(x, age, spend, horizon),
         cohort=rows["lifecycle"].to_numpy().astype(object),
+        horizon_days=float(horizon),
     )
 
 

@@ -16,6 +16,7 @@ from axiom.training.catalogue.margins import LINEAR_SVM, PERCEPTRON, RBF_SVM, Ke
 from axiom.training.catalogue.model import Entry, Estimator, FittedModel, Scorer
 from axiom.training.catalogue.neural import MLP, MlpScorer
 from axiom.training.catalogue.projected import RF_PCA, SVM_PCA, ProjectedScorer
+from axiom.training.catalogue.purchases import PurchaseColumn
 from axiom.training.catalogue.trees import TreeScorer
 
 _ENTRIES = (
@@ -62,4 +63,4 @@ def resolve(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def storable() -> tuple[type, ...]:
     """Every class that a stored model may consist of."""
-    return (FittedModel, Encoder, Layout, *_SCORERS)
+    return (FittedModel, Encoder, Layout, PurchaseColumn, *_SCORERS)

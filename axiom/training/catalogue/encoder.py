@@ -9,11 +9,13 @@ import numpy as np
 
 from axiom.errors import BadInputError
 from axiom.training.catalogue.layout import Layout
+from axiom.training.catalogue.purchases import NAME, RFM
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from axiom.maths.arrays import FloatArray, IntArray
+    from axiom.training.catalogue.purchases import PurchaseColumn
 
 _MAX_LEVELS = 30
 _MIN_LEVEL_ROWS = 5
@@ -25,13 +27,17 @@ _BEYOND = 0.5  # company data grow older between training and use, so some extra
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """A learnt preprocessing. Output columns: numbers, then missing indicators, then one-hot categories.
+    """A learnt preprocessing.
+
+    Output columns: numbers, then that of the purchase model where there is one, then missing indicators, then one-hot
+    categories. The purchase model's column counts with the raw feature t_x: it says how long the silence is for the
+    customer's own rhythm. Of the arrays below, those of shape (a,) have its entry last.
 
     Attributes:
         layout: order and categories of the raw features (p of them).
         names: the output columns' names, length k.
         source: raw feature of each output column, shape (k,).
-        numeric: raw feature of each numeric output, shape (a,).
+        numeric: raw feature of each number, shape (a,) or, with a purchase model, (a - 1,).
         fill: what stands for a missing value, shape (a,); NaN where the model takes missing values itself.
         low: smaller values count as this one, shape (a,).
         high: larger values count as this one, shape (a,).
@@ -42,6 +48,7 @@ class Encoder:
         categorical: raw feature of each one-hot block, shape (c,).
         slots: output column of each code of each block, shape (c, 2 + most levels): missing, unseen, level 0, 1, …;
             -1 for none.
+        purchases: the purchase model; None for none.
     """
 
     layout: Layout
@@ -57,12 +64,13 @@ class Encoder:
     indicator: IntArray
     categorical: IntArray
     slots: IntArray
+    purchases: PurchaseColumn | None = None
 
     def transform(self, M: FloatArray) -> FloatArray:
         """Raw rows, shape (n, p), to model columns, shape (n, k)."""
-        a, b = len(self.numeric), len(self.indicator)
+        a, b = len(self.fill), len(self.indicator)
         out = np.zeros((len(M), len(self.names)))
-        values = M[:, self.numeric]
+        values = _numbers(M, self.numeric, self.purchases)
         missing = np.isnan(values)
         if missing.any():
             values = np.where(missing, self.fill, values)
@@ -91,7 +99,7 @@ class Learnt(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def learn_encoder(X: pa.Table, *, impute: bool, scale: bool) -> Learnt:
+def learn_encoder(X: pa.Table, *, impute: bool, scale: bool, purchases: PurchaseColumn | None = None) -> Learnt:
     """Learn the preprocessing from training rows.
 
     A column that is missing throughout, holds one value, or holds another one in fewer than 5 rows, is dropped with a
@@ -104,24 +112,26 @@ def learn_encoder(X: pa.Table, *, impute: bool, scale: bool) -> Learnt:
         impute: fill a missing value with the median; else the model gets NaN where training had missing values too.
         scale: centre on the mean, divide by the standard deviation, asinh for heavy tails, and hold values within one
             and a half ranges of the training rows: far beyond, what a linear model or a network says is invention.
+        purchases: purchase model whose column is added.
 
     Raises:
         BadInputError: no column is left.
     """
     layout = Layout.learn(X)
     M = layout.matrix(X)
-    plan = _Plan(layout, M, indicators=impute)
+    plan = _Plan(layout, M, indicators=impute, purchases=purchases is not None)
     if not plan.names:
         raise BadInputError(
             f"none of the {len(layout.names)} features varies over the {len(M)} training rows",
             hint="build other features, or train on more cut-offs",
         )
     numeric = np.array(plan.numeric, dtype=np.int64)
-    values = M[:, numeric]
-    fill = np.array([_fill(values[:, j], impute=impute) for j in range(len(numeric))])
-    squash = _squashes(values) if scale else np.zeros(len(numeric))
-    low, high = np.full(len(numeric), -np.inf), np.full(len(numeric), np.inf)
-    if scale and len(numeric):
+    values = _numbers(M, numeric, purchases)
+    a = values.shape[1]
+    fill = np.array([_fill(values[:, j], impute=impute) for j in range(a)])
+    squash = _squashes(values) if scale else np.zeros(a)
+    low, high = np.full(a, -np.inf), np.full(a, np.inf)
+    if scale and a:
         low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
         low, high = low - _BEYOND * (high - low), high + _BEYOND * (high - low)
     encoder = Encoder(
@@ -133,15 +143,16 @@ def learn_encoder(X: pa.Table, *, impute: bool, scale: bool) -> Learnt:
         low,
         high,
         squash,
-        np.zeros(len(numeric)),
-        np.ones(len(numeric)),
+        np.zeros(a),
+        np.ones(a),
         np.array(plan.indicator, dtype=np.int64),
         np.array(plan.categorical, dtype=np.int64),
         plan.slot_table(),
+        purchases,
     )
     Z = encoder.transform(M)
     if scale:
-        numbers = Z[:, : len(numeric)]
+        numbers = Z[:, :a]
         centre, sd = numbers.mean(axis=0), numbers.std(axis=0)
         sd[sd == 0] = 1.0
         numbers -= centre
@@ -150,10 +161,20 @@ def learn_encoder(X: pa.Table, *, impute: bool, scale: bool) -> Learnt:
     return Learnt(encoder, M, Z, plan.warnings())
 
 
+def _numbers(M: FloatArray, numeric: IntArray, purchases: PurchaseColumn | None) -> FloatArray:
+    """The numeric outputs before anything is done to them, shape (n, a); a copy."""
+    if purchases is None:
+        return M[:, numeric]
+    out = np.empty((len(M), len(numeric) + 1))
+    out[:, :-1] = M[:, numeric]
+    out[:, -1] = purchases(M)
+    return out
+
+
 class _Plan:
     """Which output columns there will be."""
 
-    def __init__(self, layout: Layout, M: FloatArray, *, indicators: bool) -> None:
+    def __init__(self, layout: Layout, M: FloatArray, *, indicators: bool, purchases: bool) -> None:
         self._indicators = indicators
         self.numeric: list[int] = []
         self.indicator: list[int] = []
@@ -169,6 +190,8 @@ class _Plan:
             self._number(j, layout.names[j], M[:, j])
         for j in self.numeric:
             self._add(j, layout.names[j])
+        if purchases:
+            self._add(layout.names.index(RFM[1]), NAME)
         for j in self.indicator:
             self._add(j, f"{layout.names[j]} is missing")
         for j, name in enumerate(layout.names):

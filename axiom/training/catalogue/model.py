@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from axiom.maths.arrays import BoolArray, FloatArray, IntArray
+    from axiom.training.catalogue.purchases import PurchaseColumn
     from axiom.training.table import ChurnTable
 
 RowScorer: TypeAlias = "Callable[[FloatArray], float]"
@@ -198,12 +199,15 @@ class Estimator:
         """The entry's name."""
         return self.entry.name
 
-    def fit(self, table: ChurnTable, weights: FloatArray | None = None) -> FittedModel:
+    def fit(
+        self, table: ChurnTable, weights: FloatArray | None = None, purchases: PurchaseColumn | None = None
+    ) -> FittedModel:
         """Learn from labelled rows.
 
         Args:
             table: training rows.
             weights: row weights >= 0, shape (n,); default: all equal. See `training.weights`.
+            purchases: purchase model whose word is one more column.
 
         Raises:
             BadInputError: a single class, no varying feature, or weights that are no weights.
@@ -215,7 +219,7 @@ class Estimator:
                 hint="check the churn definition and the horizon, or train on more cut-offs",
             )
         w = _normalised(weights, len(y))
-        learnt = learn_encoder(table.X, impute=self.entry.impute, scale=self.entry.scale)
+        learnt = learn_encoder(table.X, impute=self.entry.impute, scale=self.entry.scale, purchases=purchases)
         data = FitData(learnt.Z, y, w, table.customer_id, learnt.encoder.names, self.seed)
         scorer = self.entry.fit(data, self.params)
         return FittedModel(self.name, dict(self.params), learnt.encoder, scorer, (*learnt.warnings, *data.notes))
