@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from axiom.cli.console import JsonFlag, emit, table, workspace
+from axiom.cli.console import JsonFlag, emit, parse_days, table, workspace
 from axiom.cli.train import (
     ActiveWithin,
     Activity,
@@ -50,6 +50,10 @@ def tune_churn(
         int | None, typer.Option(help="Trials at once. Default: one a CPU; 1 repeats exactly by its seed.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the search that was interrupted.")] = False,
+    fold_horizon: Annotated[
+        str | None,
+        typer.Option(help="Compare trials so many days ahead, where the data are too short for folds at the horizon."),
+    ] = None,
     model: Models = None,
     churn: Churn = "auto",
     activity: Activity = "",
@@ -82,7 +86,8 @@ def tune_churn(
             seed=ws.settings.seed if seed is None else seed,
         )
         definition = churn_definition(churn, activity, active_within)
-        tuned = run(ws, request, search=search, options=options, definition=definition)
+        shorter = None if fold_horizon is None else parse_days(fold_horizon, "--fold-horizon")
+        tuned = run(ws, request, search=search, options=options, definition=definition, fold_horizon=shorter)
         where = ws.lake.storage.full(tuned.report_path)
     payload = {"model": tuned.version.ref, "report": tuned.report.to_dict(), "report_path": tuned.report_path}
     lines = [

@@ -81,7 +81,7 @@ KINDS: Mapping[str, JobKind] = {
         JobKind("build-cutoffs", p.CutoffsParams, stages.build_cutoffs, "until"),
         JobKind("train-churn", p.TrainParams, stages.train_churn, "until", "train churn"),
         JobKind("train-clv", p.TrainParams, stages.train_clv, "until", "train clv"),
-        JobKind("tune-churn", p.TuneParams, stages.tune_churn, "until", "tune churn"),
+        JobKind("tune-churn", p.TuneChurnParams, stages.tune_churn, "until", "tune churn"),
         JobKind("tune-clv", p.TuneParams, stages.tune_clv, "until", "tune clv"),
         JobKind("backtest-clv", p.BacktestParams, stages.backtest_clv, "until", "backtest clv"),
         JobKind("evaluate", p.EvaluateParams, stages.evaluate, verb="evaluate"),

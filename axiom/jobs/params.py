@@ -100,6 +100,14 @@ class TuneParams(TrainParams):
     resume: bool = Field(default=False, description="Go on with the search that was interrupted.")
 
 
+class TuneChurnParams(TuneParams):
+    """Search churn models and hyper-parameters, then train, judge and register the best."""
+
+    fold_horizon: Days | None = Field(
+        None, description="Compare trials so many days ahead, where the data are too short for folds."
+    )
+
+
 class BacktestParams(_Cutoffs):
     """Judge CLV candidates at rolling origins."""
 

@@ -101,7 +101,7 @@ def train_clv(ws: Workspace, asked: p.TrainParams, origin: str) -> Answer:
     return _trained(run(ws, _request(ws, asked, origin, asked.name, gate=asked.gate), options=options))
 
 
-def tune_churn(ws: Workspace, asked: p.TuneParams, origin: str) -> Answer:
+def tune_churn(ws: Workspace, asked: p.TuneChurnParams, origin: str) -> Answer:
     """`axiom tune churn`."""
     from axiom.pipelines.tune import tune_churn as run
     from axiom.training.options import ChurnOptions
@@ -115,6 +115,7 @@ def tune_churn(ws: Workspace, asked: p.TuneParams, origin: str) -> Answer:
         _request(ws, asked, origin, asked.name, gate=asked.gate),
         search=SearchOptions(asked.trials, resume=asked.resume),
         options=options,
+        fold_horizon=asked.fold_horizon,
     )
     return {"model": tuned.version.ref, "report": tuned.report_path, "warnings": list(tuned.warnings)}
 

@@ -230,8 +230,15 @@ def backtest_clv(ws: Workspace, request: TrainRequest, *, options: ClvOptions | 
     return Backtested(backtest, folder, (*notes, *backtest.warnings))
 
 
-def build_for(ws: Workspace, request: TrainRequest) -> tuple[BuildReport, tuple[str, ...]]:
+def build_for(
+    ws: Workspace, request: TrainRequest, *, also: tuple[int, ...] = ()
+) -> tuple[BuildReport, tuple[str, ...]]:
     """Build the cut-offs that a training with this horizon needs; gives what a person should know of them.
+
+    Args:
+        ws: the workspace.
+        request: horizon, cut-offs, features.
+        also: further horizons that are labelled.
 
     Raises:
         QualityError: the data do not pass the quality gate.
@@ -254,7 +261,7 @@ def build_for(ws: Workspace, request: TrainRequest) -> tuple[BuildReport, tuple[
         as_of=plan.cutoffs[-1],
         every=request.every,
         back=len(plan.cutoffs) - 1,
-        horizons=tuple(sorted({*HORIZONS, request.horizon})),
+        horizons=tuple(sorted({*HORIZONS, request.horizon, *also})),
         feature_set=request.feature_set,
     )
     return build(ws, wanted), (*notes, *plan.warnings)

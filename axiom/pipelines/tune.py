@@ -48,6 +48,7 @@ def tune_churn(
     search: SearchOptions | None = None,
     options: ChurnOptions | None = None,
     definition: ChurnDefinition | None = None,
+    fold_horizon: int | None = None,
 ) -> Tuned:
     """Search, then train the best as `train_churn` does, compare it with the baselines, and register it.
 
@@ -59,12 +60,14 @@ def tune_churn(
         search: trials, time limit, concurrency, resume.
         options: `models` to search over, and how folds, weights and calibration are made.
         definition: what churn means; None: what the data suggest.
+        fold_horizon: days ahead at which trials are compared, < the horizon; for data too short for folds at the
+            horizon itself. Training, baselines and holdout keep the horizon. None: the horizon.
 
     Raises:
         BadInputError: the data are too short for the horizon, or no trial could be judged.
         ConflictError: an unfinished search of this name is there, or the one to resume was about something else.
         NotFoundError: there is nothing to resume.
-        MisuseError: hyper-parameters were given: they are what is searched for.
+        MisuseError: hyper-parameters were given: they are what is searched for; a fold horizon that is not shorter.
     """
     search = search or SearchOptions()
     options = options or ChurnOptions(models=("auto",), seed=ws.settings.seed)
@@ -72,13 +75,19 @@ def tune_churn(
         raise MisuseError(
             "a search finds the hyper-parameters itself", hint="leave them out, or train without a search"
         )
+    shorter = _shorter(request.horizon, fold_horizon)
     request = _with_folds(request, options)
-    built, notes = build_for(ws, request)
+    built, notes = build_for(ws, request, also=shorter)
     features, labels = ws.lake.dataset("features", built.features_id), ws.lake.dataset("labels", built.labels_id)
     rows = load_churn_rows(features, labels, request.horizon, definition)
     horizon, name = timedelta(days=request.horizon), request.name or "churn"
-    work = plan_work(rows.table, horizon, options)
-    about = _about(request, built, work.options, rows.definition, search.trials)
+    if shorter:
+        compared = load_churn_rows(features, labels, *shorter, rows.definition).table
+        work = plan_work(compared, timedelta(days=shorter[0]), options, until=max(rows.table.cutoffs))
+        notes = (*notes, f"trials are compared {shorter[0]} days ahead, the model is for {request.horizon} days")
+    else:
+        work = plan_work(rows.table, horizon, options)
+    about = _about(request, built, work.options, rows.definition, search.trials) | {"fold_horizon": list(shorter)}
     with (
         tracked(ws.db, "tune churn", f"{name}-{_digest(about)}", about) as attempt,
         open_engine(ws.settings) as engine,
@@ -101,6 +110,18 @@ def tune_churn(
     folder = write_report(ws, f"tune/{trained.version.ref}", texts, plot_report(trained.result))
     warnings = (*notes, *rows.notes, *(f"{n:,} rows left out: {why}" for why, n in rows.left_out.items()))
     return Tuned(trained.version, report, folder, tuple(dict.fromkeys((*warnings, *report.warnings))))
+
+
+def _shorter(horizon: int, fold_horizon: int | None) -> tuple[int, ...]:
+    """The horizon of the folds where it is another one."""
+    if fold_horizon is None:
+        return ()
+    if not 0 < fold_horizon < horizon:
+        raise MisuseError(
+            f"a fold horizon of {fold_horizon} days must be shorter than the horizon of {horizon} days",
+            hint="leave it out to compare at the horizon itself",
+        )
+    return (fold_horizon,)
 
 
 def _with_folds(request: TrainRequest, options: ChurnOptions) -> TrainRequest:

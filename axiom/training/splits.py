@@ -199,6 +199,27 @@ def temporal_split(
     return TemporalSplit(horizon, tuple(training), calibration, holdout, tuple(folds), unused, tuple(warnings))
 
 
+def rolling_folds(
+    cutoffs: Iterable[TimeLike],
+    horizon: timedelta,
+    until: datetime,
+    *,
+    scheme: str = "expanding",
+    window: int | None = None,
+    max_folds: int = 5,
+) -> tuple[Fold, ...]:
+    """Folds over every cut-off whose label is complete by `until`, oldest first; empty where there is no room.
+
+    For comparing models at a shorter horizon than they will be used with: the holdout at `until` stays untouched.
+
+    Raises:
+        BadInputError: no cut-off is labelled by then.
+        MisuseError: a random or unknown scheme, a horizon that is not positive.
+    """
+    times = labelled_cutoffs(cutoffs, horizon, until)
+    return tuple(_folds(times, horizon, check_scheme(scheme, window), window)[-max_folds:])
+
+
 def labelled_cutoffs(
     cutoffs: Iterable[TimeLike], horizon: timedelta, data_end: TimeLike | None = None
 ) -> list[datetime]:

@@ -12,14 +12,15 @@ from axiom.training.catalogue import resolve
 from axiom.training.fits import FitWork, Job
 from axiom.training.guards import check_slice, check_unique
 from axiom.training.selection import model_loss
-from axiom.training.splits import day, temporal_split
+from axiom.training.splits import day, rolling_folds, temporal_split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from axiom.maths.arrays import FloatArray, IntArray
     from axiom.training.options import ChurnOptions
+    from axiom.training.splits import Fold
     from axiom.training.table import ChurnTable
 
 REFERENCE = "logistic"
@@ -84,8 +85,14 @@ class TuneWork:
             yield Step(count, mean - float(np.mean(self.reference[:count])), mean)
 
 
-def plan_work(table: ChurnTable, horizon: timedelta, options: ChurnOptions) -> TuneWork:
+def plan_work(table: ChurnTable, horizon: timedelta, options: ChurnOptions, until: datetime | None = None) -> TuneWork:
     """The folds of a training with these options, and the loss of the reference in each.
+
+    Args:
+        table: labelled rows.
+        horizon: length of the label window.
+        options: of the training.
+        until: compare at every cut-off whose label is complete by then instead, see `rolling_folds`.
 
     Raises:
         BadInputError: no fold to compare on before the holdout, or a slice that cannot be learnt from.
@@ -95,7 +102,7 @@ def plan_work(table: ChurnTable, horizon: timedelta, options: ChurnOptions) -> T
         raise MisuseError("the table has no times to tune on", hint="a search needs cut-offs; build them from the lake")
     options = replace(options, models=resolve(options.models))
     check_unique(table)
-    folds, notes = folds_of(table, horizon, options)
+    folds, notes = folds_of(table, horizon, options, until)
     reference = [fold_losses(table, options, rows, name, REFERENCE, {}) for name, rows in folds.items()]
     if len(folds) == 1:
         notes = (*notes, "there is one fold only, so no trial can be stopped early")
@@ -103,27 +110,22 @@ def plan_work(table: ChurnTable, horizon: timedelta, options: ChurnOptions) -> T
 
 
 def folds_of(
-    table: ChurnTable, horizon: timedelta, options: ChurnOptions
+    table: ChurnTable, horizon: timedelta, options: ChurnOptions, until: datetime | None = None
 ) -> tuple[dict[str, tuple[IntArray, IntArray]], tuple[str, ...]]:
     """Fold -> rows to learn from and to judge on, oldest first, and what had to be left out.
 
-    The same folds that `train_churn` compares models on; folds whose training rows are of one class are left out.
+    The same folds that `train_churn` compares models on, unless `until` asks for `rolling_folds`; folds whose training
+    rows are of one class are left out.
 
     Raises:
         BadInputError: there is no fold before the holdout.
     """
-    split = temporal_split(
-        table.cutoffs,
-        horizon,
-        scheme=options.scheme,
-        window=options.window,
-        max_folds=options.max_folds,
-        calibrate=options.calibration != "none",
-    )
-    training = _rows_at(table, split.training)
-    check_slice(f"the training slice ({', '.join(map(day, split.training))})", table.churned[training])
-    folds, notes = {}, list(split.warnings)
-    for fold in split.comparisons:
+    compared, training, holdout, warnings = _compared(table, horizon, options, until)
+    if training:
+        rows = _rows_at(table, training)
+        check_slice(f"the training slice ({', '.join(map(day, training))})", table.churned[rows])
+    folds, notes = {}, list(warnings)
+    for fold in compared:
         train, validate = _rows_at(table, fold.train), _rows_at(table, [fold.validate])
         churned = table.churned[train]
         if churned.all() or not churned.any():
@@ -132,10 +134,23 @@ def folds_of(
             folds[fold.name] = (train, validate)
     if not folds:
         raise BadInputError(
-            f"there is nothing to tune on before the holdout {day(split.holdout)}: no cut-off to compare models at",
-            hint="build earlier cut-offs (--back), use a shorter --horizon, or train with the defaults",
+            f"there is nothing to tune on before the holdout {day(holdout)}: no cut-off to compare models at",
+            hint="compare at a shorter horizon (--fold-horizon), build earlier cut-offs (--back), or train with the "
+            "defaults",
         )
     return folds, tuple(notes)
+
+
+def _compared(
+    table: ChurnTable, horizon: timedelta, options: ChurnOptions, until: datetime | None
+) -> tuple[Sequence[Fold], Sequence[datetime], datetime, Sequence[str]]:
+    """Folds, the cut-offs that are learnt from in all, the holdout, and warnings."""
+    how: dict[str, Any] = {"scheme": options.scheme, "window": options.window, "max_folds": options.max_folds}
+    if until is not None:
+        folds = rolling_folds(table.cutoffs, horizon, until, **how)
+        return folds, sorted({time for fold in folds for time in fold.train}), until, ()
+    split = temporal_split(table.cutoffs, horizon, calibrate=options.calibration != "none", **how)
+    return split.comparisons, split.training, split.holdout, split.warnings
 
 
 def fold_losses(

@@ -83,9 +83,25 @@ def test_the_best_is_trained_registered_and_reported(axiom: Axiom, lake: Path) -
     assert "excess: log loss over the folds minus" in out
 
 
+def test_data_too_short_for_folds_are_compared_at_a_shorter_horizon(axiom: Axiom) -> None:
+    words = ("tune", "churn", "--horizon", "180", "--trials", "2", "--model", "logistic", "--name", "long")
+    code, _, err = axiom(*words)
+    assert code != 0
+    assert "--fold-horizon" in err
+    code, out, err = axiom(*words, "--fold-horizon", "30d", "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["report"]["folds"]
+    assert "trials are compared 30 days ahead, the model is for 180 days" in told["warnings"]
+    card = json.loads(axiom("models", "show", "long", "--json")[1])["card"]
+    assert card["training_window"]["horizon_days"] == 180
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (("--fold-horizon", "30"), "must be shorter than the horizon of 30 days"),
+        (("--fold-horizon", "soon"), "--fold-horizon"),
         (("--resume",), "keeps nothing to resume"),
         (("--trials", "0"), "at least one trial"),
         (("--concurrency", "0"), "concurrency 0"),

@@ -147,6 +147,23 @@ def test_nothing_to_compare_on_is_refused(
         plan_work(company(cutoffs=2), horizon, options)
 
 
+def test_at_a_shorter_horizon_every_cutoff_labelled_by_the_holdout_is_compared_at(
+    company: Callable[..., ChurnTable], horizon: timedelta, options: ChurnOptions
+) -> None:
+    table = company(cutoffs=4)
+    holdout = max(table.cutoffs)
+    work = plan_work(table, horizon / 2, options, until=holdout)
+    assert list(work.folds) == ["2024-05-02", "2024-06-01"]  # labels end by 2024-07-01, the holdout stays untouched
+    for train, validate in work.folds.values():
+        ends = table.as_of[train] + np.timedelta64(horizon // 2)
+        assert (ends <= table.as_of[validate].min()).all()
+        assert (
+            table.as_of[validate] + np.timedelta64(horizon // 2) <= np.datetime64(holdout.replace(tzinfo=None))
+        ).all()
+    with pytest.raises(BadInputError, match=r"nothing to tune on before the holdout 2024-07-01"):
+        plan_work(company(cutoffs=2), horizon, options, until=holdout)
+
+
 def test_one_fold_stops_no_trial_early_and_says_so(
     company: Callable[..., ChurnTable], horizon: timedelta, options: ChurnOptions
 ) -> None:
