@@ -107,13 +107,13 @@ class Client(Operations):
                 return
 
     def follow(
-        self, topic: Literal["jobs", "pipelines"], *, subject: str | None = None, after: int | None = None
+        self, topic: Literal["jobs", "pipelines", "alerts"], *, subject: str | None = None, after: int | None = None
     ) -> Iterator[Event]:
         """Live events, for as long as the caller likes; a connection that breaks is taken up where it was.
 
         Args:
             topic: of what.
-            subject: id of one job or pipeline run.
+            subject: id of one job, pipeline run or alert.
             after: id of the last event that was seen; 0: all that are kept; None: what comes from now on.
 
         Raises:

@@ -34,6 +34,10 @@ class Auth:
         """Who is asking, and what they may do. Needs any good credential."""
         return cast('t.Me', self._transport.call('GET', '/api/auth/me', {}, {}, {}, None, 'json'))
 
+    def password(self, body: t.NewPassword) -> t.OthersEnded:
+        """Choose another password. Every other session ends; this one goes on. Needs any good credential."""
+        return cast('t.OthersEnded', self._transport.call('POST', '/api/auth/password', {}, {}, {}, body, 'json'))
+
 
 class Users:
     """Operations of `users`."""
@@ -391,8 +395,8 @@ class Jobs:
         """Train, judge and register a model. The same `Idempotency-Key` and body give the same job; another body is a conflict. Needs `jobs.run`."""
         return cast('t.Job', self._transport.call('POST', '/api/jobs/train-clv', {}, {}, {'Idempotency-Key': idempotency_key}, body, 'json'))
 
-    def tune_churn(self, body: t.TuneParams, *, idempotency_key: str | None = None) -> t.Job:
-        """Search models and hyper-parameters, then train, judge and register the best. The same `Idempotency-Key` and body give the same job; another body is a conflict. Needs `jobs.run`."""
+    def tune_churn(self, body: t.TuneChurnParams, *, idempotency_key: str | None = None) -> t.Job:
+        """Search churn models and hyper-parameters, then train, judge and register the best. The same `Idempotency-Key` and body give the same job; another body is a conflict. Needs `jobs.run`."""
         return cast('t.Job', self._transport.call('POST', '/api/jobs/tune-churn', {}, {}, {'Idempotency-Key': idempotency_key}, body, 'json'))
 
     def tune_clv(self, body: t.TuneParams, *, idempotency_key: str | None = None) -> t.Job:
@@ -434,6 +438,10 @@ class Jobs:
     def export(self, body: t.ExportParams, *, idempotency_key: str | None = None) -> t.Job:
         """Write a score set as one file below `exports/` in the lake. The same `Idempotency-Key` and body give the same job; another body is a conflict. Needs `jobs.run`."""
         return cast('t.Job', self._transport.call('POST', '/api/jobs/export', {}, {}, {'Idempotency-Key': idempotency_key}, body, 'json'))
+
+    def monitor(self, body: t.MonitorParams, *, idempotency_key: str | None = None) -> t.Job:
+        """Measure data and models, and bring the alerts in line with what was found. The same `Idempotency-Key` and body give the same job; another body is a conflict. Needs `jobs.run`."""
+        return cast('t.Job', self._transport.call('POST', '/api/jobs/monitor', {}, {}, {'Idempotency-Key': idempotency_key}, body, 'json'))
 
 
 class Pipelines:
@@ -477,6 +485,49 @@ class Pipelines:
     def cancel(self, run_id: str | int, body: t.RunCancellation) -> t.PipelineRun:
         """Have a run and its jobs cancelled. What it had finished stays. Needs `pipelines.run`."""
         return cast('t.PipelineRun', self._transport.call('POST', '/api/pipeline-runs/{run_id}/cancel', {'run_id': run_id}, {}, {}, body, 'json'))
+
+
+class Experiments:
+    """Operations of `experiments`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list(self, *, status: Literal['draft', 'running', 'stopped'] | None = None, metric: Literal['conversion', 'revenue'] | None = None, sort: Literal['name', '-name', 'created_at', '-created_at', 'started_at', '-started_at', 'updated_at', '-updated_at'] | None = None, limit: int | None = None, offset: int | None = None) -> t.ListedExperiment:
+        """Experiments, newest first. Needs `experiments.read`."""
+        return cast('t.ListedExperiment', self._transport.call('GET', '/api/experiments', {}, {'status': status, 'metric': metric, 'sort': sort, 'limit': limit, 'offset': offset}, {}, None, 'json'))
+
+    def create(self, body: t.NewExperiment, *, idempotency_key: str | None = None) -> t.Experiment:
+        """Make a draft. Needs `experiments.write`."""
+        return cast('t.Experiment', self._transport.call('POST', '/api/experiments', {}, {}, {'Idempotency-Key': idempotency_key}, body, 'json'))
+
+    def show(self, name: str | int) -> t.ExperimentInDetail:
+        """One experiment, with what was observed of each variant. Needs `experiments.read`."""
+        return cast('t.ExperimentInDetail', self._transport.call('GET', '/api/experiments/{name}', {'name': name}, {}, {}, None, 'json'))
+
+    def change(self, name: str | int, body: t.ExperimentChange, *, if_match: str | None = None) -> t.Experiment:
+        """Change a draft. Needs `experiments.write`."""
+        return cast('t.Experiment', self._transport.call('PATCH', '/api/experiments/{name}', {'name': name}, {}, {'If-Match': if_match}, body, 'json'))
+
+    def delete(self, name: str | int, *, if_match: str | None = None) -> None:
+        """Forget a draft. Needs `experiments.write`."""
+        self._transport.call('DELETE', '/api/experiments/{name}', {'name': name}, {}, {'If-Match': if_match}, None, 'nothing')
+
+    def start(self, name: str | int, *, if_match: str | None = None) -> t.Experiment:
+        """Let a draft run. From now on it cannot be changed, so that who sees what stays the same. Needs `experiments.write`."""
+        return cast('t.Experiment', self._transport.call('POST', '/api/experiments/{name}/start', {'name': name}, {}, {'If-Match': if_match}, None, 'json'))
+
+    def stop(self, name: str | int, body: t.Stopping, *, if_match: str | None = None) -> t.Experiment:
+        """End an experiment, for good. It takes no more observations. Needs `experiments.write`."""
+        return cast('t.Experiment', self._transport.call('POST', '/api/experiments/{name}/stop', {'name': name}, {}, {'If-Match': if_match}, body, 'json'))
+
+    def observe(self, name: str | int, body: t.NewObservations) -> t.Appended:
+        """Append exposures and outcomes of a running experiment. A batch may be sent again: it adds nothing twice. Needs `experiments.write`."""
+        return cast('t.Appended', self._transport.call('POST', '/api/experiments/{name}/observations', {'name': name}, {}, {}, body, 'json'))
+
+    def assignment(self, name: str | int, customer_id: str | int) -> t.Assignment:
+        """Which variant a customer sees. Nothing is stored; report an exposure when it was shown. Needs `experiments.read`."""
+        return cast('t.Assignment', self._transport.call('GET', '/api/experiments/{name}/assignment/{customer_id}', {'name': name, 'customer_id': customer_id}, {}, {}, None, 'json'))
 
 
 class Online:
@@ -527,6 +578,61 @@ class Dashboard:
     def distribution(self, *, measure: Literal['p_churn', 'clv_mean', 'expected_loss', 'p_alive'] | None = None, bins: int | None = None) -> t.Distribution:
         """How a score is spread over the customers of the newest score set. Needs `dashboard.read`."""
         return cast('t.Distribution', self._transport.call('GET', '/api/dashboard/distribution', {}, {'measure': measure, 'bins': bins}, {}, None, 'json'))
+
+
+class Monitoring:
+    """Operations of `monitoring`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def summary(self) -> t.MonitoringSummary:
+        """The three pillars: data quality, model health, business impact. Needs `monitoring.read`."""
+        return cast('t.MonitoringSummary', self._transport.call('GET', '/api/monitoring/summary', {}, {}, {}, None, 'json'))
+
+    def measures(self, *, pillar: Literal['data_quality', 'model_health', 'business_impact'] | None = None, state: Literal['ok', 'breached', 'unknown', 'off'] | None = None, measure: str | None = None, limit: int | None = None, offset: int | None = None) -> t.ListedMeasurement:
+        """What the newest run measured, by pillar, measure and subject. Needs `monitoring.read`."""
+        return cast('t.ListedMeasurement', self._transport.call('GET', '/api/monitoring/measures', {}, {'pillar': pillar, 'state': state, 'measure': measure, 'limit': limit, 'offset': offset}, {}, None, 'json'))
+
+    def timeline(self, measure: str | int, *, subject: str | None = None, points: int | None = None) -> t.MeasureTimeLine:
+        """The newest values of one measure, oldest first. Needs `monitoring.read`."""
+        return cast('t.MeasureTimeLine', self._transport.call('GET', '/api/monitoring/measures/{measure}/timeline', {'measure': measure}, {'subject': subject, 'points': points}, {}, None, 'json'))
+
+    def thresholds(self) -> t.Thresholds:
+        """The threshold of every measure. Needs `monitoring.read`."""
+        return cast('t.Thresholds', self._transport.call('GET', '/api/monitoring/thresholds', {}, {}, {}, None, 'json'))
+
+    def threshold(self, measure: str | int) -> t.Threshold:
+        """The threshold of one measure. Needs `monitoring.read`."""
+        return cast('t.Threshold', self._transport.call('GET', '/api/monitoring/thresholds/{measure}', {'measure': measure}, {}, {}, None, 'json'))
+
+    def change(self, measure: str | int, body: t.ThresholdChange, *, if_match: str | None = None) -> t.Threshold:
+        """Change the threshold of a measure; it counts from the next run of the monitor on. Needs `monitoring.write`."""
+        return cast('t.Threshold', self._transport.call('PUT', '/api/monitoring/thresholds/{measure}', {'measure': measure}, {}, {'If-Match': if_match}, body, 'json'))
+
+    def reset(self, measure: str | int, *, if_match: str | None = None) -> t.Threshold:
+        """Go back to the default threshold of a measure; gives that. Needs `monitoring.write`."""
+        return cast('t.Threshold', self._transport.call('DELETE', '/api/monitoring/thresholds/{measure}', {'measure': measure}, {}, {'If-Match': if_match}, None, 'json'))
+
+    def alerts(self, *, state: Literal['open', 'resolved'] | None = None, pillar: Literal['data_quality', 'model_health', 'business_impact'] | None = None, severity: Literal['info', 'warning', 'critical'] | None = None, measure: str | None = None, subject: str | None = None, sort: Literal['opened_at', '-opened_at', 'last_seen', '-last_seen'] | None = None, limit: int | None = None, offset: int | None = None) -> t.ListedAlert:
+        """Alerts, newest first; those that were resolved are kept. Needs `monitoring.read`."""
+        return cast('t.ListedAlert', self._transport.call('GET', '/api/monitoring/alerts', {}, {'state': state, 'pillar': pillar, 'severity': severity, 'measure': measure, 'subject': subject, 'sort': sort, 'limit': limit, 'offset': offset}, {}, None, 'json'))
+
+    def show_alert(self, alert_id: str | int) -> t.AlertInFull:
+        """One alert: evidence, what to do, and what happened to it. Needs `monitoring.read`."""
+        return cast('t.AlertInFull', self._transport.call('GET', '/api/monitoring/alerts/{alert_id}', {'alert_id': alert_id}, {}, {}, None, 'json'))
+
+    def mute(self, alert_id: str | int, body: t.Mute, *, if_match: str | None = None) -> t.Alert:
+        """Bother nobody with an open alert before a time; it stays open. Needs `monitoring.write`."""
+        return cast('t.Alert', self._transport.call('POST', '/api/monitoring/alerts/{alert_id}/mute', {'alert_id': alert_id}, {}, {'If-Match': if_match}, body, 'json'))
+
+    def unmute(self, alert_id: str | int, *, if_match: str | None = None) -> t.Alert:
+        """Let a muted alert count again. Needs `monitoring.write`."""
+        return cast('t.Alert', self._transport.call('POST', '/api/monitoring/alerts/{alert_id}/unmute', {'alert_id': alert_id}, {}, {'If-Match': if_match}, None, 'json'))
+
+    def resolve(self, alert_id: str | int, body: t.Resolution, *, if_match: str | None = None) -> t.Alert:
+        """End an alert by hand; a breach at a later time opens a new one. Needs `monitoring.write`."""
+        return cast('t.Alert', self._transport.call('POST', '/api/monitoring/alerts/{alert_id}/resolve', {'alert_id': alert_id}, {}, {'If-Match': if_match}, body, 'json'))
 
 
 class Health:
@@ -639,8 +745,10 @@ class Operations:
         self.runs = Runs(transport)
         self.jobs = Jobs(transport)
         self.pipelines = Pipelines(transport)
+        self.experiments = Experiments(transport)
         self.online = Online(transport)
         self.dashboard = Dashboard(transport)
+        self.monitoring = Monitoring(transport)
         self.health = Health(transport)
         self.passed = Passed(transport)
         self.predict = Predict(transport)

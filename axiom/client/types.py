@@ -15,10 +15,67 @@ class Activity(TypedDict):
     total_amount: float | None
     by_type: dict[str, int]
 
+class Alert(TypedDict):
+    """A measure beyond its limit."""
+
+    alert_id: str
+    measure: str
+    subject: str
+    pillar: Literal['data_quality', 'model_health', 'business_impact']
+    state: Literal['open', 'resolved']
+    severity: Literal['info', 'warning', 'critical']
+    owner: str
+    action: str
+    value: float
+    limit: float
+    evidence: dict[str, Any]
+    seen: int
+    first_seen: str
+    last_seen: str
+    opened_at: str
+    muted_until: str | None
+    muted_by: str | None
+    resolved_at: str | None
+    resolved_by: str | None
+    reason: str | None
+    revision: int
+
+class AlertInFull(TypedDict):
+    """An alert with what happened to it."""
+
+    alert_id: str
+    measure: str
+    subject: str
+    pillar: Literal['data_quality', 'model_health', 'business_impact']
+    state: Literal['open', 'resolved']
+    severity: Literal['info', 'warning', 'critical']
+    owner: str
+    action: str
+    value: float
+    limit: float
+    evidence: dict[str, Any]
+    seen: int
+    first_seen: str
+    last_seen: str
+    opened_at: str
+    muted_until: str | None
+    muted_by: str | None
+    resolved_at: str | None
+    resolved_by: str | None
+    reason: str | None
+    revision: int
+    history: list[Happening]
+
 class Alive(TypedDict):
     """The process answers."""
 
     status: NotRequired[Literal['ok']]
+
+class Appended(TypedDict):
+    """What became of a batch."""
+
+    added: int
+    already: int
 
 class ArtefactFile(TypedDict):
     """One file of an artefact."""
@@ -31,6 +88,14 @@ class ArtefactFiles(TypedDict):
     """The files of an artefact."""
 
     items: list[ArtefactFile]
+
+class Assignment(TypedDict):
+    """The variant that a customer sees, always the same."""
+
+    experiment: str
+    customer_id: str
+    variant: str
+    status: Literal['draft', 'running', 'stopped']
 
 class Attempt(TypedDict):
     """An attempt that ended."""
@@ -178,6 +243,15 @@ class Connectivity(TypedDict):
     problem: str | None
     hint: str | None
 
+class Counts(TypedDict):
+    """What was observed of the customers who saw one variant and no other."""
+
+    variant: str
+    customers: int
+    converted: int
+    outcomes: int
+    value: float
+
 class Customer(TypedDict):
     """A customer: attributes as they were known last, activity, current score."""
 
@@ -268,6 +342,45 @@ class EvaluateParams(TypedDict):
     models: list[str]
     as_of: NotRequired[list[str]]
 
+class Experiment(TypedDict):
+    """An experiment."""
+
+    name: str
+    hypothesis: str
+    metric: Literal['conversion', 'revenue']
+    variants: list[Variant]
+    status: Literal['draft', 'running', 'stopped']
+    revision: int
+    created_at: str
+    created_by: str
+    updated_at: str
+    started_at: str | None
+    stopped_at: str | None
+
+class ExperimentChange(TypedDict):
+    """What to change of a draft; what is left out stays."""
+
+    hypothesis: NotRequired[str | None]
+    metric: NotRequired[Literal['conversion', 'revenue'] | None]
+    variants: NotRequired[list[Side] | None]
+
+class ExperimentInDetail(TypedDict):
+    """An experiment, and what was observed until now."""
+
+    name: str
+    hypothesis: str
+    metric: Literal['conversion', 'revenue']
+    variants: list[Variant]
+    status: Literal['draft', 'running', 'stopped']
+    revision: int
+    created_at: str
+    created_by: str
+    updated_at: str
+    started_at: str | None
+    stopped_at: str | None
+    counts: list[Counts]
+    mixed: int
+
 Explanation = dict[str, Any]
 
 class ExportParams(TypedDict):
@@ -317,6 +430,14 @@ class Files(TypedDict):
     encoding: NotRequired[str]
     delimiter: NotRequired[str]
     header: NotRequired[bool | None]
+
+class Happening(TypedDict):
+    """A change of an alert."""
+
+    at: str
+    actor: str
+    what: str
+    reason: str
 
 class Health(TypedDict):
     """The worst of the components that everything needs decides: the others only degrade."""
@@ -439,6 +560,14 @@ class Lineage(TypedDict):
     nodes: list[dict[str, Any]]
     edges: list[dict[str, str]]
 
+class ListedAlert(TypedDict):
+    """ListedAlert"""
+
+    items: list[Alert]
+    total: int
+    limit: int
+    offset: int
+
 class ListedAuditEntry(TypedDict):
     """ListedAuditEntry"""
 
@@ -471,6 +600,14 @@ class ListedDataset(TypedDict):
     limit: int
     offset: int
 
+class ListedExperiment(TypedDict):
+    """ListedExperiment"""
+
+    items: list[Experiment]
+    total: int
+    limit: int
+    offset: int
+
 class ListedFeatureSet(TypedDict):
     """ListedFeatureSet"""
 
@@ -491,6 +628,14 @@ class ListedKey(TypedDict):
     """ListedKey"""
 
     items: list[Key]
+    total: int
+    limit: int
+    offset: int
+
+class ListedMeasurement(TypedDict):
+    """ListedMeasurement"""
+
+    items: list[Measurement]
     total: int
     limit: int
     offset: int
@@ -603,6 +748,26 @@ class Me(TypedDict):
     role: str
     permissions: list[str]
 
+class MeasureTimeLine(TypedDict):
+    """The newest values of a measure, oldest first."""
+
+    measure: str
+    points: list[Measurement]
+
+class Measurement(TypedDict):
+    """A measured value."""
+
+    measure: str
+    subject: str
+    pillar: Literal['data_quality', 'model_health', 'business_impact']
+    state: Literal['ok', 'breached', 'unknown', 'off']
+    value: float | None
+    limit: float
+    reason: str | None
+    evidence: dict[str, Any]
+    at: str
+    measured_at: str
+
 class ModelEvent(TypedDict):
     """Who moved a version, when and why."""
 
@@ -639,6 +804,34 @@ class ModelVersion(TypedDict):
     calibration: dict[str, Any]
     card: dict[str, Any]
 
+class MonitorParams(TypedDict):
+    """Measure data and models, and bring the alerts in line with what was found."""
+
+    as_of: NotRequired[str | None]
+    churn: NotRequired[str | None]
+    clv: NotRequired[str | None]
+
+class MonitoringSummary(TypedDict):
+    """The three pillars."""
+
+    at: str | None
+    measured_at: str | None
+    pillars: list[PillarState]
+
+class Mute(TypedDict):
+    """Until when nobody is bothered, and why."""
+
+    until: str
+    reason: str
+
+class NewExperiment(TypedDict):
+    """A draft to be made. Its salt is drawn."""
+
+    name: str
+    hypothesis: str
+    metric: Literal['conversion', 'revenue']
+    variants: list[Side]
+
 class NewKey(TypedDict):
     """A key to be made."""
 
@@ -647,6 +840,17 @@ class NewKey(TypedDict):
     rate: NotRequired[float | None]
     burst: NotRequired[float | None]
     expires_at: NotRequired[str | None]
+
+class NewObservations(TypedDict):
+    """A batch. All of it is kept, or nothing."""
+
+    observations: list[Observation]
+
+class NewPassword(TypedDict):
+    """Another password of one's own."""
+
+    current: str
+    new: str
 
 class NewRun(TypedDict):
     """For which logical time."""
@@ -684,6 +888,15 @@ class NewUser(TypedDict):
     role: Literal['analyst', 'data-engineer', 'ml-engineer', 'product-manager', 'administrator']
     password: str
 
+class Observation(TypedDict):
+    """One thing that was observed of one customer."""
+
+    customer_id: str
+    kind: Literal['exposure', 'outcome']
+    at: str
+    variant: NotRequired[str | None]
+    value: NotRequired[float | None]
+
 class OnlineReport(TypedDict):
     """What the store holds."""
 
@@ -706,6 +919,23 @@ class OnlineStatus(TypedDict):
     held: OnlineReport | None
     newest_scores: str
     current: bool
+
+class OthersEnded(TypedDict):
+    """How many other sessions ended."""
+
+    ended: int
+
+class PillarState(TypedDict):
+    """One pillar."""
+
+    pillar: Literal['data_quality', 'model_health', 'business_impact']
+    state: Literal['ok', 'breached', 'unknown']
+    ok: int
+    breached: int
+    unknown: int
+    off: int
+    alerts: int
+    muted: int
 
 class Pipeline(TypedDict):
     """A pipeline as it is defined now."""
@@ -818,6 +1048,11 @@ class RefreshToken(TypedDict):
     """A refresh token, good for one use."""
 
     refresh_token: str
+
+class Resolution(TypedDict):
+    """Why an alert is over."""
+
+    reason: str
 
 class Resumption(TypedDict):
     """From where on a run is done again."""
@@ -964,6 +1199,12 @@ class ShareChange(TypedDict):
     share: float
     reason: str
 
+class Side(TypedDict):
+    """A variant, and how many customers see it."""
+
+    name: str
+    weight: NotRequired[float]
+
 class Source(TypedDict):
     """A registered source. Credentials are references, never what they stand for."""
 
@@ -1053,6 +1294,11 @@ class Stop(TypedDict):
     to: NotRequired[Literal['candidate', 'archived']]
     reason: str
 
+class Stopping(TypedDict):
+    """Why an experiment ends."""
+
+    reason: str
+
 class Summary(TypedDict):
     """The state of things."""
 
@@ -1067,6 +1313,35 @@ class Summary(TypedDict):
     users: int
     runs_running: int
     runs_failed: int
+
+class Threshold(TypedDict):
+    """Where trouble begins."""
+
+    measure: str
+    pillar: Literal['data_quality', 'model_health', 'business_impact']
+    title: str
+    direction: Literal['above', 'below']
+    limit: float
+    severity: Literal['info', 'warning', 'critical']
+    owner: str
+    enabled: bool
+    default: float
+    revision: int
+    updated_at: str | None
+    updated_by: str | None
+
+class ThresholdChange(TypedDict):
+    """A threshold as it shall be."""
+
+    limit: float
+    severity: Literal['info', 'warning', 'critical']
+    owner: str
+    enabled: NotRequired[bool]
+
+class Thresholds(TypedDict):
+    """Every threshold."""
+
+    items: list[Threshold]
 
 class TimeLine(TypedDict):
     """A metric over score sets, oldest first."""
@@ -1104,6 +1379,20 @@ class Trial(TypedDict):
     rule: str | None
     steps: list[list[Any]]
 
+class TuneChurnParams(TypedDict):
+    """Search churn models and hyper-parameters, then train, judge and register the best."""
+
+    horizon: NotRequired[int]
+    until: NotRequired[str | None]
+    every: NotRequired[int]
+    back: NotRequired[int | None]
+    name: NotRequired[str | None]
+    models: NotRequired[list[str]]
+    gate: NotRequired[bool]
+    trials: NotRequired[int]
+    resume: NotRequired[bool]
+    fold_horizon: NotRequired[int | None]
+
 class TuneParams(TypedDict):
     """Search models and hyper-parameters, then train, judge and register the best."""
 
@@ -1139,6 +1428,12 @@ class UserIds(TypedDict):
     """Customers by their older name."""
 
     user_ids: list[str]
+
+class Variant(TypedDict):
+    """A side of an experiment."""
+
+    name: str
+    weight: float
 
 class Verified(TypedDict):
     """Every customer of the features dataset against the store."""

@@ -62,8 +62,7 @@ def read_summary(tx: Transaction) -> Summary:
     """The newest measurements and the open alerts by pillar."""
     found, alerts = tx.measurements.latest(), tx.alerts.open_ones()
     pillars = tuple(_pillar(pillar, found, alerts, tx.clock()) for pillar in PILLARS)
-    first = found[0] if found else None
-    return Summary(first and first.at, first and first.measured_at, pillars)
+    return Summary(found[0].at, found[0].measured_at, pillars) if found else Summary(None, None, pillars)
 
 
 def _pillar(pillar: Pillar, found: Sequence[Measurement], alerts: Sequence[Alert], now: datetime) -> PillarSummary:

@@ -204,6 +204,16 @@ MODELS = (
     ),
 )
 
+MONITORING = (
+    Alert(
+        "AxiomMonitoringAlert",
+        'max(ray_axiom_alerts{severity="critical"}) > 0',
+        "5m",
+        "ticket",
+        "{{ $value }} critical alerts of monitoring are open",
+    ),
+)
+
 DATA = (
     Alert(
         "AxiomDataStale",
@@ -268,7 +278,7 @@ CLUSTER = (
     ),
 )
 
-ALERTS = SERVING + JOBS + MODELS + DATA + CLUSTER
+ALERTS = SERVING + JOBS + MODELS + MONITORING + DATA + CLUSTER
 
 
 def rule_groups() -> list[dict[str, Any]]:
@@ -278,7 +288,14 @@ def rule_groups() -> list[dict[str, Any]]:
         for objective in OBJECTIVES
         for window in HOURS
     ]
-    named = {"serving": SERVING, "jobs": JOBS, "models": MODELS, "data": DATA, "cluster": CLUSTER}
+    named = {
+        "serving": SERVING,
+        "jobs": JOBS,
+        "models": MODELS,
+        "monitoring": MONITORING,
+        "data": DATA,
+        "cluster": CLUSTER,
+    }
     return [
         {"name": "axiom-objectives", "interval": "30s", "rules": recorded},
         *({"name": f"axiom-{name}", "rules": [alert.rule() for alert in alerts]} for name, alerts in named.items()),

@@ -108,6 +108,7 @@ WORKSPACE = (
     Metric("axiom_model_quality", "gauge", ("model", "metric"), "Metrics of the champion's card, on its holdout."),
     Metric("axiom_scores_customers", "gauge", (), "Customers in the newest score set."),
     Metric("axiom_scores_published_timestamp_seconds", "gauge", (), "When the newest score set was published."),
+    Metric("axiom_alerts", "gauge", ("severity",), "Open alerts of monitoring that nobody muted."),
     Metric("axiom_data_rows", "gauge", ("entity",), "Rows that silver holds."),
     Metric("axiom_data_newest_timestamp_seconds", "gauge", ("entity",), "Event time of the newest row in silver."),
     Metric(

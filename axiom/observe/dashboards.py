@@ -254,6 +254,12 @@ MODELS = Dashboard(
             "Quality of the champion on its holdout",
             (("max by (model, metric) (ray_axiom_model_quality)", "{{model}} {{metric}}"),),
         ),
+        Panel(
+            "Open alerts of monitoring",
+            (("max by (severity) (ray_axiom_alerts)", "{{severity}}"),),
+            "short",
+            help="Data quality, drift, model health; `axiom monitor alerts` shows them. Muted ones are left out.",
+        ),
         Panel("Versions by stage", (("max by (model, stage) (ray_axiom_models)", "{{model}} {{stage}}"),)),
         Panel(
             "Predictions by version",

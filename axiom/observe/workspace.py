@@ -10,6 +10,7 @@ from axiom.db import Database
 from axiom.db.facts import read_facts
 from axiom.db.job_tables import JOB_STATES
 from axiom.db.models import STAGES
+from axiom.db.monitoring_tables import SEVERITIES
 from axiom.errors import AxiomError
 from axiom.lake import Lake, storage_of
 from axiom.observe.catalogue import Sample
@@ -82,6 +83,9 @@ class WorkspaceGauges:
             for metric, found in champion.card.metrics.items():
                 if found.value is not None:
                     yield _gauge("axiom_model_quality", found.value, model=champion.name, metric=metric)
+        alerts = tx.alerts.counts()
+        for severity in SEVERITIES:
+            yield _gauge("axiom_alerts", alerts.get(severity, 0), severity=severity)
         for newest in tx.scores.sets(limit=1):
             yield _gauge("axiom_scores_customers", newest.rows)
             yield _gauge("axiom_scores_published_timestamp_seconds", newest.published_at.timestamp())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from axiom.db import Database
+from axiom.db.alerts import Breach
 from axiom.db.backup import back_up, restore
 from axiom.db.facts import read_facts
 from axiom.db.jobs import NewJob
@@ -110,6 +111,25 @@ def test_a_pipeline_has_failed_where_its_newest_run_did(own_company: Workspace) 
             tx.pipeline_runs.open(f"p-{day}", "daily", at, definition={}, steps=[("a", "score")], cause="manual")
             tx.pipeline_runs.finish(f"p-{day}", status, None)
     assert read(own_company.settings)["axiom_pipeline_failed", "daily"] == 1
+
+
+def test_open_alerts_are_counted_by_severity_and_muted_ones_are_not(own_company: Workspace) -> None:
+    def opened(subject: str, severity: Literal["info", "critical"]) -> str:
+        now = datetime.now(UTC)
+        facts = ("feature_psi", subject, "data_quality", severity, "ann", "look", 0.3, 0.2, {}, now)
+        with own_company.db.transaction() as tx:
+            alert = tx.alerts.raise_(Breach(*facts))
+        assert alert is not None
+        return alert.alert_id
+
+    opened("recency", "critical")
+    muted = opened("tenure", "critical")
+    opened("spend", "info")
+    found = read(own_company.settings)
+    assert [found["axiom_alerts", severity] for severity in ("critical", "warning", "info")] == [2, 0, 1]
+    with own_company.db.transaction() as tx:
+        tx.alerts.mute(muted, datetime.now(UTC) + timedelta(days=1), actor="ann", reason="known")
+    assert read(own_company.settings)["axiom_alerts", "critical"] == 1
 
 
 def test_a_database_that_is_away_hides_only_its_own_numbers(own_company: Workspace) -> None:

@@ -31,7 +31,7 @@ _BATCH = 500
 
 After = Annotated[int | None, Query(ge=0, le=2**62, description="Events after this id; 0: all that are kept.")]
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", pattern=r"^[0-9]{1,18}$")]
-Subject = Annotated[str | None, Query(max_length=256, description="Id of one job or pipeline run.")]
+Subject = Annotated[str | None, Query(max_length=256, description="Id of one job, pipeline run or alert.")]
 Follow = Annotated[bool, Query(description="False: what there is now, then the end.")]
 Seconds = Annotated[int, Query(ge=1, le=LONGEST, description="How long the stream lasts at most.")]
 _STREAM: dict[int | str, dict[str, Any]] = {
@@ -77,6 +77,19 @@ def of_pipelines(
 ) -> Response:
     """What happens to pipeline runs. Without an id to go on after, only what comes from now on."""
     return _streamed(known, "pipeline", subject, _begin(known, after, last_event_id), seconds if follow else 0)
+
+
+@router.get("/api/events/alerts", response_class=StreamingResponse, responses=_STREAM)
+def of_alerts(
+    known: With,
+    subject: Subject = None,
+    after: After = None,
+    last_event_id: LastEventId = None,
+    follow: Follow = True,  # noqa: FBT002
+    seconds: Seconds = LONGEST,
+) -> Response:
+    """What happens to alerts. Without an id to go on after, only what comes from now on."""
+    return _streamed(known, "alert", subject, _begin(known, after, last_event_id), seconds if follow else 0)
 
 
 def _begin(known: Services, after: int | None, last_event_id: str | None) -> int:
