@@ -136,7 +136,7 @@ def test_grafana_finds_the_dashboards_and_their_source(root: Path, compose: dict
 
 
 def test_the_image_has_the_fast_ingress_and_nobody_special_runs_it(dockerfile: str, compose: dict[str, Any]) -> None:
-    told = dict(re.findall(r'(RAY_SERVE_\w+)=("[^"]+"|\S+)', dockerfile))
+    told = dict(re.findall(r'(RAY_(?:SERVE|worker)_\w+)=("[^"]+"|\S+)', dockerfile))
     assert {name: value.strip('"') for name, value in told.items()} == dict(INGRESS)
     assert re.findall(r"^USER (\S+)", dockerfile, flags=re.MULTILINE)[-1] == "1000:1000"
     assert compose["x-axiom"]["cap_drop"] == ["ALL"]
