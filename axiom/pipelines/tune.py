@@ -82,7 +82,7 @@ def tune_churn(
     rows = load_churn_rows(features, labels, request.horizon, definition)
     horizon, name = timedelta(days=request.horizon), request.name or "churn"
     if shorter:
-        compared = load_churn_rows(features, labels, *shorter, rows.definition).table
+        compared = load_churn_rows(features, labels, shorter[0], rows.definition).table
         work = plan_work(compared, timedelta(days=shorter[0]), options, until=max(rows.table.cutoffs))
         notes = (*notes, f"trials are compared {shorter[0]} days ahead, the model is for {request.horizon} days")
     else:

@@ -62,7 +62,8 @@ def test_the_log_odds_are_those_of_the_purchase_model_for_arrays_and_for_one(
     model = BetaGeo()
     model.theta_ = theta
     some = float(model.tail(1, t, x, t_x, T))
-    found = float(none_log_odds(theta, t, *(np.array([float(v)]) for v in (x, t_x, T)), first=0)[0])
+    one = [np.array([float(value)]) for value in (x, t_x, T)]
+    found = float(none_log_odds(theta, t, one[0], one[1], one[2], first=0)[0])
     assert GeometricFuture(theta, 0, t).none_log_odds(x, t_x, T) == pytest.approx(found, rel=1e-10, abs=1e-10)
     assert np.isfinite(found)
     if 1e-12 < some < 1 - 1e-6:  # beyond, 1 - P loses the digits that the log-odds keep
