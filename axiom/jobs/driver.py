@@ -35,6 +35,8 @@ T = TypeVar("T")
 HEARTBEAT_SECONDS = 5.0
 PATIENCE_SECONDS = 600.0
 """How long a database may be away before a driver gives up telling what came of its work."""
+YIELDING = 10
+"""Niceness of a job: what is served on the same machine comes first."""
 _TERMINATED = 128 + signal.SIGTERM
 _log = get_logger("axiom.jobs.driver")  # as a script this module is called __main__
 
@@ -167,4 +169,5 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 if __name__ == "__main__":
+    os.nice(YIELDING)
     sys.exit(main())

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from axiom.db.jobs import Job
     from axiom.settings import Settings
 
+# The serving process has chosen otherwise for its own Ray.
+_YIELDING = {"RAY_worker_niceness": "15"}
 GRACE_SECONDS = 5.0
 """How long a driver may take to end by itself after it was asked to."""
 
@@ -45,7 +47,7 @@ class LocalBackend:
             pid = os.posix_spawn(
                 command[0],
                 command,
-                {**os.environ, **self._environment},
+                {**os.environ, **self._environment, **_YIELDING},
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o600),
