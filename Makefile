@@ -73,6 +73,8 @@ operations: install  ## check image, workflows and alert rules
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yaml
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
 	$(BIN)/zizmor --offline --quiet --no-progress .github
+	@if command -v actionlint > /dev/null; then actionlint; \
+	else echo "actionlint is not installed: workflows are checked by their schema and by zizmor alone"; fi
 	@if command -v promtool > /dev/null; then \
 	    promtool check config docker/prometheus/prometheus.yml && promtool test rules docker/prometheus/rules_test.yml; \
 	else echo "promtool is not installed: alert rules are checked by the tests alone (Debian: apt-get install prometheus)"; fi
