@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -19,9 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import httpx
+import psutil
 import pytest
 
 from axiom.access.keys import issue
+from axiom.access.logins import create_user
+from axiom.access.passwords import Passwords
 from axiom.pipelines.workspace import opened
 
 with warnings.catch_warnings():
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
 START_SECONDS = 180.0
 SWITCH_SECONDS = 30.0
 APPLICATION = ("application", "predict")
+SECRET = "6f1c0e9b7a5d4832" * 4
+PASSWORD = "correct horse battery"
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class Live:
     grpc: str
     key: str
     reader: str
+    process: psutil.Process
 
     def __call__(self, method: str, path: str, key: str = "", **more: Any) -> httpx.Response:
         headers = {"authorization": f"Bearer {key or self.key}"}
@@ -72,6 +79,7 @@ def serving(home: Path, key: str, reader: str) -> Iterator[Live]:
     program = str(Path(sys.executable).with_name("axiom"))
     command = [program, "serve", "--replicas", "1", "--port", str(ports[0]), "--grpc-port", str(ports[1])]
     environment = os.environ | {"AXIOM_HOME": str(home), "AXIOM_BUCKETS": "2", "AXIOM_NUM_CPUS": "2"}
+    environment |= {"AXIOM_SECRET_KEY": SECRET, "AXIOM_TRUSTED_PROXIES": "127.0.0.0/8"}
     environment.pop("RAY_ADDRESS", None)
     log = home / "serve.log"
     with log.open("w") as out:
@@ -80,7 +88,7 @@ def serving(home: Path, key: str, reader: str) -> Iterator[Live]:
         up = within(START_SECONDS, lambda: "Ctrl-C stops" in log.read_text() or process.poll() is not None)
         assert up, log.read_text()
         assert process.poll() is None, log.read_text()
-        yield Live(f"http://127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}", key, reader)
+        yield Live(f"http://127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}", key, reader, psutil.Process(process.pid))
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)
@@ -95,13 +103,16 @@ def test_a_service_answers_over_real_sockets(trained_company: Workspace, tmp_pat
         with ws.db.transaction() as tx:
             key = issue(tx, "all", scopes=("predict", "explain", "cache"), actor="ann").text
             reader = issue(tx, "reader", scopes=("predict",), actor="ann").text
+            create_user(tx, Passwords(), "ann", role="analyst", password=PASSWORD, actor="test")
         scores = ws.lake.dataset("scores", ws.lake.datasets("scores")[-1].id).read().to_pylist()
         with serving(home, key, reader) as live:
             scored = {row["customer_id"]: row for row in scores}
             check_http(live, scored, quoted_customer)
             check_grpc(live, scored)
+            check_people(live)
             check_promotion(live, ws)
             check_store(live)
+            check_faults(live)
 
 
 def check_http(live: Live, scored: dict[str, Any], quoted: str) -> None:
@@ -154,6 +165,31 @@ def check_grpc(live: Live, scored: dict[str, Any]) -> None:
         assert "axiom.predict.v1.Predict" in [one.name for one in told.list_services_response.service]
 
 
+def check_people(live: Live) -> None:
+    """A user who logged in may ask for predictions; whoever guesses is known by the address that a proxy tells."""
+
+    def login(name: str, said: str, password: str = PASSWORD) -> httpx.Response:
+        body, headers = {"name": name, "password": password}, {"x-forwarded-for": said}
+        return httpx.post(f"{live.url}/api/auth/login", json=body, headers=headers, timeout=10.0)
+
+    granted = login("ann", "203.0.113.1").json()
+    token = granted["access_token"]
+    paths = ("/api/predict/churn?customer_id=C0000000", "/predict/C0000000", "/api/explain/C0000000")
+    assert [live("GET", path, key=token).status_code for path in paths] == [200] * 3
+    assert live("POST", "/cache/clear", key=token).status_code == 403
+    with grpc.insecure_channel(live.grpc) as channel:
+        stub, metadata = rpc.PredictStub(channel), (APPLICATION, ("authorization", f"Bearer {token}"))
+        assert stub.Churn(pb.PredictRequest(customer_id="C0000000"), metadata=metadata, timeout=10.0).about.model
+    ended = httpx.post(f"{live.url}/api/auth/logout", json={"refresh_token": granted["refresh_token"]})
+    assert ended.status_code == 204
+    assert within(SWITCH_SECONDS, lambda: live("GET", paths[0], key=token).status_code == 401)
+
+    # Each guess makes up another address, left of the true one. A slow machine gets a guess back in five seconds.
+    guesses = (login(f"guess-{number}", f"198.51.100.{number}, 203.0.113.9", "x").status_code for number in range(100))
+    assert 429 in guesses
+    assert login("ann", "203.0.113.9, 198.51.100.1").status_code == 200
+
+
 def refusal(stub: Any, request: Any, metadata: Any) -> Any:
     with pytest.raises(grpc.RpcError) as caught:
         stub.Churn(request, metadata=metadata, timeout=10.0)
@@ -188,3 +224,32 @@ def check_store(live: Live) -> None:
     text = httpx.get(f"{live.url}/api/predict/metrics").text
     assert re.search(r'^axiom_predict_predictions_total\{kind="churn",model="churn@1"', text, re.MULTILINE)
     assert json.loads(httpx.get(f"{live.url}/api/predict/openapi.json").text)["openapi"] == "3.1.0"
+
+
+def check_faults(live: Live) -> None:
+    """The only replica is killed, the next one hangs: each time another takes its place and the service answers."""
+    for fault in (psutil.Process.kill, psutil.Process.suspend):
+        before = started(live)
+        replica = replica_of(live)
+        fault(replica)
+        try:
+            assert within(START_SECONDS, lambda: started(live) not in {before, ""})  # noqa: B023 (asked at once)
+        finally:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                replica.kill()
+        assert live("POST", "/api/predict/churn", json={"customer_id": "C0000000"}).status_code == 200
+
+
+def replica_of(live: Live) -> psutil.Process:
+    processes = live.process.children(recursive=True)
+    (found,) = [one for one in processes if "ServeReplica:predict" in " ".join(one.cmdline())]
+    return found
+
+
+def started(live: Live) -> str:
+    """When the replica that answers was started; "" where none does."""
+    try:
+        reply = live("GET", "/api/predict/health")
+        return str(reply.json()["started_at"]) if reply.status_code == 200 else ""
+    except httpx.TransportError:
+        return ""
