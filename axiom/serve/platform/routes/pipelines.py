@@ -157,6 +157,8 @@ def latency(pipeline: PipelineName, known: With, runs: Annotated[int, Query(ge=1
     """How long the steps took in the latest runs."""
     with known.db.reading() as tx:
         took = tx.pipeline_runs.durations(pipeline, runs)
+    if not took:
+        _pipeline(known, pipeline)  # it has not run yet, or there is no such pipeline
     rows = [
         StepLatency(step=step, runs=len(seconds), median=statistics.median(seconds), longest=max(seconds))
         for step, seconds in took.items()
