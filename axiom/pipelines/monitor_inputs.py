@@ -1,4 +1,4 @@
-"""What the monitor compares: score sets, the champion, rows of gold; memory is bounded whatever the size of the base."""
+"""What the monitor compares: score sets, the champion, rows of gold; memory is bounded however large the base is."""
 
 from __future__ import annotations
 
@@ -135,13 +135,16 @@ class Champion:
         return found
 
 
-def sampled(dataset: Dataset, columns: Sequence[str], as_ofs: Sequence[datetime] = ()) -> pa.Table:
+def sampled(
+    dataset: Dataset, columns: Sequence[str], as_ofs: Sequence[datetime] = (), *, enough: int = ENOUGH
+) -> pa.Table:
     """Rows of enough buckets: customers are spread over them by a hash, so a bucket is a random sample.
 
     Args:
         dataset: features or scores.
         columns: which.
         as_ofs: only rows of these cut-offs; empty: all.
+        enough: no further bucket is read once there are so many rows.
 
     Raises:
         BadInputError: there is no such row.
@@ -152,7 +155,7 @@ def sampled(dataset: Dataset, columns: Sequence[str], as_ofs: Sequence[datetime]
     wanted = [pads.field("as_of") == as_of for as_of in as_ofs]
     rows, parts = 0, []
     for file in sorted(dataset.manifest.files, key=lambda file: file.bucket):
-        if rows >= ENOUGH:
+        if rows >= enough:
             break
         if file.rows:
             found = dataset.read(columns, bucket=file.bucket, row_filter=reduce(or_, wanted) if wanted else None)

@@ -48,9 +48,7 @@ def all_readings(ws: Workspace, at: datetime, models: Mapping[str, str]) -> Iter
     """
     snapshots = {entity: found for entity, found in ws.lake.snapshots().items() if found.rows}
     yield from freshness(snapshots, at)
-    with ws.db.reading() as tx:
-        counts = tx.batches.refused_between(at - _DAY, at)
-    yield from refusals(counts, at - _DAY, at)
+    yield from _refusals(ws, at)
     sets = ScoreSets(ws, at)
     for kind, name in models.items():
         yield from _or_unknown(("champion_age_days",), name, _age, ws, name, at)
@@ -81,6 +79,15 @@ def _or_unknown(
         return list(read(*given))
     except (NotFoundError, BadInputError) as error:
         return list(not_measured(measures, subject, error.message))
+
+
+def _refusals(ws: Workspace, at: datetime) -> Iterator[Reading]:
+    """Of the day before, and of what has come in since: the ingest of a run ends after the run's logical time."""
+    since = at - _DAY
+    with ws.db.reading() as tx:
+        until = tx.clock() if tx.clock() - at < _DAY else at
+        counts = tx.batches.refused_between(since, until)
+    yield from refusals(counts, since, until)
 
 
 def _age(ws: Workspace, name: str, at: datetime) -> Iterator[Reading]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from axiom.errors import NotFoundError
+from axiom.maths.metrics import pr_auc
 from axiom.monitoring.data import freshness, refusals
 from axiom.monitoring.features import feature_readings
 from axiom.monitoring.judging import Reading, judge
@@ -178,6 +179,14 @@ def test_each_cohort_is_judged_by_itself() -> None:
     assert found["cohort_pr_auc", "new"].state == "breached"
     assert found["cohort_pr_auc", "mature"].state == "ok"
     assert found["cohort_pr_auc", "tiny"].state == "unknown"
+
+
+def test_a_large_cohort_is_judged_by_a_part_of_it() -> None:
+    churned, p = outcomes(25_000, slope=1.0)
+    cohort = np.full(25_000, "mature", dtype=object)
+    found = states(*cohort_readings(churned, p, cohort, {}, seed=1))["cohort_pr_auc", "mature"]
+    assert found.evidence["rows"] == 25_000
+    assert found.value == pytest.approx(pr_auc(churned, p), abs=0.01)
 
 
 def test_a_limit_of_the_other_direction_is_breached_from_below() -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from axiom.db.alerts import MONITOR
-from axiom.errors import MisuseError
+from axiom.errors import BadInputError, CorruptError, MisuseError
 from axiom.jobs.kinds import kind_of
 from axiom.monitoring.measures import MEASURES
 from axiom.pipelines.monitor import monitor
+from axiom.pipelines.monitor_inputs import sampled
 from axiom.pipelines.workspace import create, opened
 from axiom.settings import Settings
 
@@ -91,9 +92,10 @@ def test_data_that_arrive_again_resolve_the_alert_about_their_age(watched: Works
 def test_rows_that_ingest_refused_in_the_last_day_are_told(watched: Workspace) -> None:
     (refused,) = by_measure(monitor(watched, as_of=END))["refused_share"]
     assert "no rows were ingested in the day up to" in refused.reason
-    now = {one.subject: one for one in by_measure(monitor(watched))["refused_share"]}
-    assert {one.value for one in now.values()} == {0.0}
-    assert set(now) == {"events", "transactions"}
+    for at in (None, datetime.now(UTC) - timedelta(hours=2)):  # the ingest of a pipeline ends after its logical time
+        now = {one.subject: one for one in by_measure(monitor(watched, as_of=at))["refused_share"]}
+        assert {one.value for one in now.values()} == {0.0}
+        assert set(now) == {"events", "transactions"}
 
 
 def unknown(report: MonitorReport) -> dict[str, set[str]]:
@@ -151,6 +153,26 @@ def test_features_that_were_cleaned_up_are_told(watched: Workspace) -> None:
         watched.lake.storage.delete(f"gold/features/{manifest.id}/_manifest.json")
     told = unknown(monitor(watched, as_of=END))
     assert all("no features dataset" in reason for reason in told["feature_psi"] | told["score_ks"])
+
+
+def test_a_damaged_champion_is_no_reading_but_an_error_and_leaves_nothing(watched: Workspace) -> None:
+    champion = watched.registry.get("churn", "champion")
+    watched.lake.storage.write(champion.artefact_path, b"not what was registered")
+    with pytest.raises(CorruptError, match="churn@2"):
+        monitor(watched, as_of=END)
+    with watched.db.reading() as tx:
+        assert tx.measurements.latest() == []
+        assert [run.status for run in tx.runs.list(stage="monitor")] == ["failed"]
+
+
+def test_of_a_large_dataset_whole_buckets_are_read_until_there_are_enough_rows(watched: Workspace) -> None:
+    with watched.db.reading() as tx:
+        scores = watched.lake.dataset("scores", tx.scores.sets(1)[0].id)
+    first, second = sorted(scores.manifest.files, key=lambda file: file.bucket)
+    assert sampled(scores, ["customer_id"], enough=1).num_rows == first.rows
+    assert sampled(scores, ["customer_id"], enough=first.rows + 1).num_rows == first.rows + second.rows
+    with pytest.raises(BadInputError, match="holds no rows of 1999-01-01"):
+        sampled(scores, ["customer_id"], [datetime(1999, 1, 1, tzinfo=UTC)])
 
 
 def test_an_empty_workspace_is_unknown_all_over(tmp_path: Path) -> None:

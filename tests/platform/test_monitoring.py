@@ -63,6 +63,7 @@ def test_the_newest_values_are_filtered_and_paged(breached: Client) -> None:
     part = breached.get("/api/monitoring/measures?measure=freshness_hours&limit=1&offset=1").json()
     assert (part["total"], [one["subject"] for one in part["items"]]) == (2, ["transactions"])
     assert breached.get("/api/monitoring/measures?pillar=weather").status_code == 422
+    assert breached.get("/api/monitoring/measures?measure=colour").status_code == 404
 
 
 def test_a_measure_has_a_time_line(breached: Client) -> None:

@@ -173,6 +173,8 @@ def measures(
     measure: Annotated[str | None, Query(max_length=64)] = None,
 ) -> Listed[Measurement]:
     """What the newest run measured, by pillar, measure and subject."""
+    if measure is not None:
+        measure_of(measure)
     with known.db.reading() as tx:
         found = tx.measurements.latest()
     wanted = {"pillar": pillar, "state": state, "measure": measure}
