@@ -334,7 +334,7 @@ class Bench:
 
 
 def await_port(port: int) -> None:
-    for _ in range(300):
+    for _ in range(600):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
