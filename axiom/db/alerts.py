@@ -127,6 +127,16 @@ class Alerts:
         query = sa.select(alerts).where(alerts.c.state == "open")
         return self._rows(query.order_by(alerts.c.measure, alerts.c.subject))
 
+    def locked_open_ones(self) -> Sequence[Alert]:
+        """As `open_ones`; nobody else changes them until the transaction ends.
+
+        Who changes several alerts takes all of them first: whoever mutes one holds its row, and then waits for the head
+        of the audit trail, which the other has already.
+        """
+        held = sa.select(alerts.c.alert_id).where(alerts.c.state == "open").order_by(alerts.c.alert_id)
+        self.connection.execute(held.with_for_update()).all()
+        return self.open_ones()
+
     def last(self, measure: str, subject: str) -> Alert | None:
         """The newest alert about a subject, open or not."""
         query = sa.select(alerts).where(alerts.c.measure == measure, alerts.c.subject == subject)

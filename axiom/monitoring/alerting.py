@@ -56,7 +56,7 @@ def settle(tx: Transaction, at: datetime, judged: Sequence[Judged]) -> Settled:
 
 
 def _bring_in_line(tx: Transaction, at: datetime, judged: Sequence[Judged], done: Settled) -> None:
-    still_open = {(alert.measure, alert.subject): alert for alert in tx.alerts.open_ones()}
+    still_open = {(alert.measure, alert.subject): alert for alert in tx.alerts.locked_open_ones()}
     for one in judged:
         alert = still_open.get((one.measure.name, one.subject))
         if one.state == "breached" and one.value is not None:
