@@ -139,6 +139,23 @@ def _row(found: Plan, wanted: Wanted) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def steps(measured: Measured, wanted: Wanted) -> str:
+    """One plan with its arithmetic, in words."""
+    found, m = plan(measured, wanted), measured
+    spare, rate, busy = " + 1" if found.ingresses > 1 else "", f"{wanted.requests:,.0f}", wanted.busy
+    return "; ".join(
+        (
+            f"⌈{rate} ÷ ({m.requests_per_core:,.0f} × {busy})⌉ + 1 = {found.replicas:,} replicas",
+            f"⌈{rate} ÷ ({m.requests_per_ingress:,.0f} × {busy})⌉{spare} = {found.ingresses:,} ingresses",
+            f"{size(m.replica_bytes)} + {wanted.customers:,} × {wanted.hot_share} × {m.vector_bytes:,.0f} bytes = "
+            f"{size(found.replica_bytes)} each",
+            f"2 × {wanted.customers:,} × {m.store_bytes:,.0f} bytes = {size(found.store_bytes)}",
+            f"⌈{wanted.customers:,} ÷ ({m.scored_per_core:,.0f} × 3600 × {wanted.scoring_hours:g})⌉ = "
+            f"{found.scoring_cores:,} cores to score",
+        )
+    )
+
+
 def size(n: float) -> str:
     """Bytes in the unit that suits them, with two or three digits that mean something."""
     for unit in ("MB", "GB"):
