@@ -142,16 +142,16 @@ def _row(found: Plan, wanted: Wanted) -> str:
 def steps(measured: Measured, wanted: Wanted) -> str:
     """One plan with its arithmetic, in words."""
     found, m = plan(measured, wanted), measured
-    spare, rate, busy = " + 1" if found.ingresses > 1 else "", f"{wanted.requests:,.0f}", wanted.busy
+    rate, customers, spare = f"{wanted.requests:,.0f}", f"{wanted.customers:,}", " + 1" if found.ingresses > 1 else ""
+    kept = f"{customers} × {wanted.hot_share} × {m.vector_bytes:,.0f} bytes"
+    hour = f"{m.scored_per_core:,.0f} × 3600 × {wanted.scoring_hours:g}"
     return "; ".join(
         (
-            f"⌈{rate} ÷ ({m.requests_per_core:,.0f} × {busy})⌉ + 1 = {found.replicas:,} replicas",
-            f"⌈{rate} ÷ ({m.requests_per_ingress:,.0f} × {busy})⌉{spare} = {found.ingresses:,} ingresses",
-            f"{size(m.replica_bytes)} + {wanted.customers:,} × {wanted.hot_share} × {m.vector_bytes:,.0f} bytes = "
-            f"{size(found.replica_bytes)} each",
-            f"2 × {wanted.customers:,} × {m.store_bytes:,.0f} bytes = {size(found.store_bytes)}",
-            f"⌈{wanted.customers:,} ÷ ({m.scored_per_core:,.0f} × 3600 × {wanted.scoring_hours:g})⌉ = "
-            f"{found.scoring_cores:,} cores to score",
+            f"⌈{rate} ÷ ({m.requests_per_core:,.0f} × {wanted.busy})⌉ + 1 = {found.replicas:,} replicas",
+            f"⌈{rate} ÷ ({m.requests_per_ingress:,.0f} × {wanted.busy})⌉{spare} = {found.ingresses:,} ingresses",
+            f"{size(m.replica_bytes)} + {kept} = {size(found.replica_bytes)} each",
+            f"2 × {customers} × {m.store_bytes:,.0f} bytes = {size(found.store_bytes)}",
+            f"⌈{customers} ÷ ({hour})⌉ = {found.scoring_cores:,} cores to score",
         )
     )
 
