@@ -107,7 +107,11 @@ class Client(Operations):
                 return
 
     def follow(
-        self, topic: Literal["jobs", "pipelines", "alerts"], *, subject: str | None = None, after: int | None = None
+        self,
+        topic: Literal["jobs", "pipelines", "alerts", "throughput"],
+        *,
+        subject: str | None = None,
+        after: int | None = None,
     ) -> Iterator[Event]:
         """Live events, for as long as the caller likes; a connection that breaks is taken up where it was.
 

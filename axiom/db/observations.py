@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from axiom.db.audit import Audit
 
-_ROWS = 500  # a statement: neither database takes any number of values in one
 _SEEN = ("experiment", "customer_id", "kind", "at")
 
 
@@ -75,8 +74,9 @@ class Observations:
         may be sent again. One that adds nothing leaves no entry in the audit trail.
         """
         now = self.clock()
+        statement = insert(self.connection, observations).on_conflict_do_nothing(index_elements=_SEEN)
         values = [{"experiment": experiment, "recorded_at": now, **vars(row)} for row in rows]
-        added = sum(self._insert(values[start : start + _ROWS]) for start in range(0, len(values), _ROWS))
+        added = self.connection.execute(statement, values, execution_options={"preserve_rowcount": True}).rowcount
         if added:
             self.audit.record(actor, "experiment.observe", f"experiment:{experiment}", {"rows": added})
         return added
@@ -94,10 +94,6 @@ class Observations:
         }
         mixed = sa.select(sa.func.count()).select_from(seen).where(seen.c.variant != seen.c.other)
         return found, self.connection.execute(mixed).scalar_one()
-
-    def _insert(self, values: list[dict[str, Any]]) -> int:
-        statement = insert(self.connection, observations).values(values).on_conflict_do_nothing(index_elements=_SEEN)
-        return self.connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
 
     def _seen(self, experiment: str) -> sa.CTE:
         """The first exposure of each customer; `variant` and `other` differ where there was more than one variant."""

@@ -15,6 +15,7 @@ from axiom.pipelines.workspace import opened
 from axiom.serve.asked_inside import Inside, Outcome, ask
 from axiom.serve.platform.http import create_app
 from axiom.serve.platform.services import Services
+from axiom.serve.platform.throughput import Meter, Throughput
 
 if TYPE_CHECKING:
     import asyncio
@@ -72,6 +73,23 @@ def test_the_older_names_say_what_the_new_ones_say(
     expected = open_serving.ask.post("/churn", {"customer_ids": asked}).json()
     assert platform.post("/predict/batch", {"user_ids": asked}).json() == expected
     assert platform.get("/health").json()["models"] == open_serving.ask.health()["models"]
+
+
+def test_throughput_is_what_the_replicas_count(
+    open_serving: Serving, customers: list[str], runner: asyncio.Runner
+) -> None:
+    async def inside(request: Inside) -> Outcome:
+        return await ask(open_serving.ask.app, request)
+
+    now = [0.0]
+    meter = Meter(inside, monotonic=lambda: now[0])
+    assert runner.run(meter.look()).replicas == 1
+    for name in customers[:6]:
+        assert open_serving.ask.churn(name).status_code == 200
+    assert open_serving.ask.post("/clv", {"customer_ids": customers[:10]}).status_code == 200
+    assert open_serving.ask.get("/health").status_code == 200
+    now[0] = 2.0
+    assert runner.run(meter.look()) == Throughput(1, 3.5, 8.0, 0.0)
 
 
 def test_the_id_of_a_request_goes_through(platform: Asker) -> None:

@@ -73,7 +73,7 @@ def test_every_operation_of_the_document_is_a_method(axiom: Axiom) -> None:
     for name in ids - not_wrapped(document):
         group, _, method = name.partition(".")
         assert callable(getattr(getattr(axiom, group), method)), name
-    assert not_wrapped(document) == {"events.of_jobs", "events.of_pipelines", "events.of_alerts"}
+    assert not_wrapped(document) == {f"events.of_{name}" for name in ("jobs", "pipelines", "alerts", "throughput")}
 
 
 def test_users_are_managed_with_what_was_seen(axiom: Axiom) -> None:

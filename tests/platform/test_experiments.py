@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import httpx
 
     from tests.platform.conftest import Client
@@ -160,20 +162,22 @@ def test_what_runs_is_not_changed_and_what_was_stopped_takes_nothing(quick: Clie
 
 
 @pytest.mark.parametrize(
-    ("row", "says"),
+    ("kind", "changes", "says"),
     [
-        (exposure(variant="none"), "observation 1 (from 0): there is no variant 'none', only control, call"),
-        (exposure(variant=None), "has to name its variant"),
-        (exposure(value=1.0), "an exposure has no value"),
-        (outcome(value=None), "an outcome of revenue needs a value"),
-        (outcome(variant="call"), "an outcome names no variant"),
-        (exposure(at=moment(hours=1)), "in the future"),
-        (exposure(at="2020-01-01T00:00:00Z"), "before the experiment started"),
+        (exposure, {"variant": "none"}, "observation 1 (from 0): there is no variant 'none', only control, call"),
+        (exposure, {"variant": None}, "has to name its variant"),
+        (exposure, {"value": 1.0}, "an exposure has no value"),
+        (outcome, {"value": None}, "an outcome of revenue needs a value"),
+        (outcome, {"variant": "call"}, "an outcome names no variant"),
+        (exposure, {"at": "2199-01-01T00:00:00Z"}, "in the future"),
+        (exposure, {"at": "2020-01-01T00:00:00Z"}, "before the experiment started"),
     ],
 )
-def test_a_row_that_cannot_be_true_refuses_its_whole_batch(quick: Client, row: dict[str, Any], says: str) -> None:
+def test_a_row_that_cannot_be_true_refuses_its_whole_batch(
+    quick: Client, kind: Callable[..., dict[str, Any]], changes: dict[str, Any], says: str
+) -> None:
     started(quick)
-    reply = observe(quick, exposure("good"), row)
+    reply = observe(quick, exposure("good"), kind(**changes))
     assert (reply.status_code, reply.json()["type"]) == (422, "/problems/bad-input")
     assert says in reply.json()["detail"]
     assert [one["customers"] for one in quick.get(URL).json()["counts"]] == [0, 0]

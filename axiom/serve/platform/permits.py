@@ -115,6 +115,7 @@ PERMITS: Mapping[str, str] = {
     "GET /api/events/jobs": "jobs.read",
     "GET /api/events/pipelines": "pipelines.read",
     "GET /api/events/alerts": "monitoring.read",
+    "GET /api/events/throughput": "dashboard.read",
     "GET /api/monitoring/summary": "monitoring.read",
     "GET /api/monitoring/measures": "monitoring.read",
     "GET /api/monitoring/measures/{measure}/timeline": "monitoring.read",

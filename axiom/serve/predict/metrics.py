@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _log = get_logger(__name__)
 
+SCORING = frozenset({"churn", "clv", "explain", "history"})
+"""Routes that people and applications wait for."""
 _WATCHED = frozenset(metric.name for metric in METRICS if not metric.labels)
 
 
@@ -74,6 +76,15 @@ class PredictMetrics:
         """Count one request that was refused before any work."""
         key = (reason,)
         self._rejected[key] = self._rejected.get(key, 0) + 1
+
+    def totals(self) -> dict[str, int]:
+        """Answers of routes that score, predictions and refusals since the replica started."""
+        answered = list(self._requests.items())
+        return {
+            "answered": sum(count for (route, *_), count in answered if route.removeprefix("grpc_") in SCORING),
+            "predictions": sum(list(self._predictions.values())),
+            "rejected": sum(list(self._rejected.values())),
+        }
 
     def watch(self, name: str, source: Callable[[], float | None]) -> None:
         """Let a number without labels be asked for at each reading; None, and a source that raises, show nothing.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from contextlib import ExitStack
@@ -60,6 +61,7 @@ class Replica:
         self._options = options
         self._owned = ExitStack()
         self.started_at = datetime.now(UTC)
+        self.name = secrets.token_hex(6)
         self.metrics = PredictMetrics()
         self.tracing = open_tracing(settings, "predict")
         self._owned.callback(self.tracing.close)
@@ -215,6 +217,8 @@ class Replica:
                 "dropped": stats.dropped,
                 "failed": stats.failed,
             },
+            "requests": self.metrics.totals(),
+            "replica": self.name,
             "started_at": self.started_at,
         }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
@@ -12,6 +12,7 @@ from fastapi import APIRouter, Header, Query
 from starlette.responses import Response, StreamingResponse
 
 from axiom.serve.platform.admission import With
+from axiom.serve.platform.throughput import Meter
 from axiom.serve.platform.wire import Shown
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ Seconds = Annotated[int, Query(ge=1, le=LONGEST, description="How long the strea
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "A stream of events: `id`, `event` (what happened), `data` (JSON: at, topic, subject, facts).",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {}},  # a schema would be read as that of each event
     }
 }
 
@@ -92,6 +93,30 @@ def of_alerts(
     return _streamed(known, "alert", subject, _begin(known, after, last_event_id), seconds if follow else 0)
 
 
+@router.get("/api/events/throughput", response_class=StreamingResponse, responses=_STREAM)
+async def of_throughput(
+    known: With,
+    every: Annotated[float, Query(ge=0.5, le=60, description="Seconds between two looks.")] = 2.0,
+    follow: Follow = True,  # noqa: FBT002
+    seconds: Seconds = LONGEST,
+) -> Response:
+    """What online scoring is asked a second, over all replicas. Nothing is kept: only what comes is sent."""
+    body = _looks(Meter(known.ask), every, seconds if follow else 0)
+    return StreamingResponse(body, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+
+async def _looks(meter: Meter, every: float, seconds: float) -> AsyncIterator[bytes]:
+    until = time.monotonic() + seconds
+    yield b"retry: 2000\n\n"
+    while True:
+        data, now = vars(await meter.look()), datetime.now(UTC)
+        number = int(now.timestamp() * 1000)
+        yield _told(Event(id=number, at=now, topic="throughput", subject="predict", name="throughput", data=data))
+        if time.monotonic() + every > until:
+            return
+        await asyncio.sleep(every)
+
+
 def _begin(known: Services, after: int | None, last_event_id: str | None) -> int:
     if last_event_id is not None:  # what a client that lost the connection sends counts more than the URL it knows
         return int(last_event_id)
@@ -137,5 +162,9 @@ def _read(known: Services, topic: Topic, subject: str | None, after: int) -> lis
 
 
 def _line(event: Row) -> bytes:
-    data = orjson.dumps(Event.model_validate(event).model_dump(mode="json"))
+    return _told(Event.model_validate(event))
+
+
+def _told(event: Event) -> bytes:
+    data = orjson.dumps(event.model_dump(mode="json"))
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.id, event.name.encode(), data)
