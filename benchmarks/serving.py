@@ -1,8 +1,10 @@
 """Online scoring on this machine, load generator included: keys, limits, metrics and inference log are on.
 
-`rates`    open loop at 1,000 requests/s: churn by id, CLV with intervals, LightGBM with explanation.
-`closed`   64 connections, and batches of 100, against two peers under a bare uvicorn worker in the same run: the same
-           application, and a plain Starlette route that looks a vector up in a dict and scores it.
+`rates`    open loop at 1,000, 500 and 250 requests/s: churn by id, CLV with intervals, LightGBM with explanation, beside
+           a plain route on a bare uvicorn worker and a route on Ray Serve that does nothing.
+`closed`   64 connections, and batches of 100, against three peers in the same run: the same application on a bare
+           uvicorn worker, there a plain Starlette route that looks a vector up in a dict and scores it, and a route on
+           Ray Serve that does nothing.
 `changes`  500 requests/s while a model is promoted, a changed configuration is deployed, a replica is killed, another
            hangs.
 `scaling`  1 -> 3 -> 1 replicas under closed-loop load, in the mode that is shipped.
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 AXIOM = str(Path(sys.executable).with_name("axiom"))
 WARM_UP = 2.0  # of `axiom loadtest`, not counted by it
+POISSON = ("--arrivals", "poisson")
 PARTS = ("rates", "closed", "changes", "scaling", "costs")
 
 
@@ -68,7 +71,7 @@ def main() -> None:
         bench = Bench(given.home or Path(folder, "home"), size)
         bench.prepare()
         if {"rates", "closed", "costs"} & set(parts):
-            with bench.cluster(), bench.deployed() as took:
+            with bench.cluster(), bench.deployed(bare=True) as took:
                 if "costs" in parts:
                     bench.costs(took)
                 if "rates" in parts:
@@ -106,6 +109,7 @@ class Bench:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),  # `ray start` makes none by itself
             "RAY_ADDRESS": f"127.0.0.1:{ports.gcs}",
+            "PYTHONPATH": str(Path(__file__).parent),  # for `bare`
         }
         self.key = ""
         self.head: subprocess.Popen[bytes] | None = None
@@ -157,21 +161,31 @@ class Bench:
         words = ["--head", "--port", str(self.ports.gcs), "--include-dashboard", "false"]
         return [*words, "--dashboard-port", str(free_port()), "--ray-client-server-port", str(free_port())]
 
-    def node(self, *words: str, **environment: str) -> subprocess.Popen[bytes]:
+    def node(self, *words: str, out: Any = subprocess.DEVNULL, **environment: str) -> subprocess.Popen[bytes]:
         """Start a Ray node in a session of its own, by which its processes are known."""
         command = [str(Path(sys.executable).with_name("ray")), "start", "--block", *words]
         command += ["--object-store-memory", "200000000", "--min-worker-port", "0", "--max-worker-port", "0"]
         command += ["--dashboard-agent-listen-port", str(free_port())]
         given = {name: value for name, value in self.environment.items() if name != "RAY_ADDRESS"} | environment
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        return subprocess.Popen(command, env=given, start_new_session=True, **quiet)
+        return subprocess.Popen(command, env=given, start_new_session=True, stdout=out, stderr=subprocess.STDOUT)
 
     @contextmanager
     def deployed(
-        self, *, min_replicas: int = 1, max_replicas: int = 1, upscale: int = 30, downscale: int = 300
+        self,
+        *,
+        min_replicas: int = 1,
+        max_replicas: int = 1,
+        upscale: int = 30,
+        downscale: int = 300,
+        bare: bool = False,
     ) -> Iterator[float]:
+        path = self.config(min_replicas, max_replicas, upscale, downscale)
+        if bare:
+            body = yaml.safe_load(path.read_text(encoding="utf-8"))
+            body["applications"].append({"name": "bare", "route_prefix": "/bare", "import_path": "serving:bare"})
+            path.write_text(yaml.safe_dump(body), encoding="utf-8")
         started = time.perf_counter()
-        self.axiom("serve", "deploy", str(self.config(min_replicas, max_replicas, upscale, downscale)), ray=True)
+        self.axiom("serve", "deploy", str(path), ray=True)
         yield time.perf_counter() - started
 
     def config(self, least: int, most: int, upscale: int, downscale: int, **args: Any) -> Path:
@@ -208,21 +222,25 @@ class Bench:
         }
 
     def rates(self) -> None:
-        print(f"\nopen loop, 1,000 requests/s, {self.size.seconds} s (the first), median of {self.size.rounds}")
-        print(f"{'':34}{'p50':>8}{'p95':>8}{'p99':>8}{'max':>9}{'errors':>8}   ms")
-        for part, (name, path, words) in enumerate(
-            (
-                ("churn by id (LightGBM)", "/churn", ()),
-                ("churn by id, Poisson arrivals", "/churn", ("--arrivals", "poisson")),
-                ("CLV with intervals", "/clv", ()),
-                ("churn with explanation and CLV", "/explain/{id}", ("--method", "GET")),
-            )
-        ):
-            seconds = self.size.seconds if part == 0 else max(5, self.size.seconds // 6)
-            told = self.rounds(self.base + path, "--rate", "1000", *words, seconds=seconds)
-            print(
-                f"{name:34}{told['p50']:8.2f}{told['p95']:8.2f}{told['p99']:8.2f}{told['max']:9.1f}{told['errors']:8.0f}"
-            )
+        """Ours at full length; then everybody for a sixth of it, so that the machine of the moment is the same."""
+        print(f"\nopen loop, {self.size.seconds} s (the first), median of {self.size.rounds}")
+        print(f"{'':44}{'1/s':>6}{'p50':>8}{'p95':>8}{'p99':>8}{'max':>9}{'errors':>8}   ms")
+        short = max(5, self.size.seconds // 6)
+        uvicorn, bare = f"http://127.0.0.1:{self.ports.peer}/churn", f"http://127.0.0.1:{self.ports.http}/bare/"
+        self.rate("churn by id (LightGBM)", f"{self.base}/churn", "1000", seconds=self.size.seconds)
+        for rate in ("250", "500", "1000"):
+            with self.peer("plain"):
+                self.rate("bare uvicorn, a plain route", uvicorn, rate, seconds=short)
+            self.rate("bare Ray Serve, a route that does nothing", bare, rate, seconds=short)
+            self.rate("churn by id (LightGBM)", f"{self.base}/churn", rate, seconds=short)
+            self.rate("churn by id, Poisson arrivals", f"{self.base}/churn", rate, *POISSON, seconds=short)
+            self.rate("CLV with intervals", f"{self.base}/clv", rate, seconds=short)
+            self.rate("explanation and CLV", f"{self.base}/explain/{{id}}", rate, "--method", "GET", seconds=short)
+
+    def rate(self, name: str, url: str, rate: str, *words: str, seconds: float) -> None:
+        told = self.rounds(url, "--rate", rate, *words, seconds=seconds)
+        numbers = f"{told['p50']:8.2f}{told['p95']:8.2f}{told['p99']:8.2f}{told['max']:9.1f}{told['errors']:8.0f}"
+        print(f"{name:44}{rate:>6}{numbers}", flush=True)
 
     def closed(self) -> None:
         print(f"\nclosed loop, 64 connections, median of {self.size.rounds}")
@@ -237,7 +255,12 @@ class Bench:
         clv = self.rounds(f"{self.base}/clv", seconds=seconds)
         for name, told in (("axiom serve, churn by id", ours), ("axiom serve, CLV", clv)):
             print(f"{name:44}{told['rate']:9,.0f}/s  p95 {told['p95']:.1f} ms  errors {told['errors']:.0f}")
-        for name, told in (("bare uvicorn, the same application", same), ("bare uvicorn, a plain route", plain)):
+        serve = self.rounds(f"http://127.0.0.1:{self.ports.http}/bare/", seconds=seconds)
+        for name, told in (
+            ("bare uvicorn, the same application", same),
+            ("bare uvicorn, a plain route", plain),
+            ("bare Ray Serve, a route that does nothing", serve),
+        ):
             ratio = ours["rate"] / told["rate"]
             print(f"{name:44}{told['rate']:9,.0f}/s  p95 {told['p95']:.1f} ms  axiom serve reaches {ratio:.0%}")
         requests = ours["rate"] * (seconds + WARM_UP) * self.size.rounds
@@ -431,6 +454,25 @@ def plain() -> Any:
         )
 
     return Starlette(routes=[Route("/churn", churn, methods=["POST"])])
+
+
+def bare(_args: dict[str, Any]) -> Any:
+    """The ingress and Serve alone: a route that reads its body and answers a constant."""
+    from ray import serve
+    from starlette.applications import Starlette
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    async def nothing(request: Any) -> Response:
+        await request.body()
+        return Response(b"{}", media_type="application/json")
+
+    @serve.deployment(name="Bare", max_ongoing_requests=200, ray_actor_options={"num_cpus": 0.2})
+    @serve.ingress(Starlette(routes=[Route("/", nothing, methods=["POST"])]))
+    class Bare:
+        pass
+
+    return Bare.bind()
 
 
 if __name__ == "__main__":
