@@ -87,7 +87,7 @@ def ring(crowd: Crowd, tokens: Signer, time: Time) -> PeopleRing:
 def signed(secret: bytes = SECRET, algorithm: str = "HS256", **changes: Any) -> str:
     now = datetime.now(UTC)
     body = {"iss": "axiom", "aud": "axiom-platform", "sub": "id-of-ann", "sid": "session-1", "iat": now, "nbf": now}
-    return jwt.encode({**body, "exp": now + timedelta(minutes=5), **changes}, secret, algorithm=algorithm)
+    return jwt.encode({**body, "exp": now + timedelta(days=1), **changes}, secret, algorithm=algorithm)
 
 
 def unsigned() -> str:
