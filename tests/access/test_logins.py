@@ -173,7 +173,11 @@ def test_a_password_is_changed_only_with_the_current_one_five_guesses_long(login
             change("wrong horse", NEWER)
     with pytest.raises(TooManyError, match="too many attempts"):
         change(GOOD, NEWER)
-    for weak, says in ((GOOD, "is the current one"), ("ann-password", "little more than a name"), ("short", "5 characters")):
+    for weak, says in (
+        (GOOD, "is the current one"),
+        ("ann-password", "little more than a name"),
+        ("short", "5 characters"),
+    ):
         with pytest.raises(MisuseError, match=says):
             change(GOOD, weak)
 
