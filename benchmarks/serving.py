@@ -1,7 +1,7 @@
 """Online scoring on this machine, load generator included: keys, limits, metrics and inference log are on.
 
-`rates`    open loop at 1,000, 500 and 250 requests/s: churn by id, CLV with intervals, LightGBM with explanation, beside
-           a plain route on a bare uvicorn worker and a route on Ray Serve that does nothing.
+`rates`    open loop at 1,000 and 500 requests/s: churn by id, CLV with intervals, LightGBM with explanation, beside a
+           plain route on a bare uvicorn worker and a route on Ray Serve that does nothing.
 `closed`   64 connections, and batches of 100, against three peers in the same run: the same application on a bare
            uvicorn worker, there a plain Starlette route that looks a vector up in a dict and scores it, and a route on
            Ray Serve that does nothing.
@@ -65,6 +65,7 @@ def main() -> None:
     arguments.add_argument("--home", type=Path, help="keep the company here, and use it again")
     arguments.add_argument("parts", nargs="*", choices=[*PARTS, []], help=f"default: {' '.join(PARTS)}")
     given = arguments.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # what was started ends too
     parts = given.parts or PARTS
     size = Size(2_000, 5, 1, 15) if given.quick else Size(20_000, 60, 3, 40)
     with tempfile.TemporaryDirectory() as folder:
@@ -228,7 +229,7 @@ class Bench:
         short = max(5, self.size.seconds // 6)
         uvicorn, bare = f"http://127.0.0.1:{self.ports.peer}/churn", f"http://127.0.0.1:{self.ports.http}/bare/"
         self.rate("churn by id (LightGBM)", f"{self.base}/churn", "1000", seconds=self.size.seconds)
-        for rate in ("250", "500", "1000"):
+        for rate in ("500", "1000"):
             with self.peer("plain"):
                 self.rate("bare uvicorn, a plain route", uvicorn, rate, seconds=short)
             self.rate("bare Ray Serve, a route that does nothing", bare, rate, seconds=short)
