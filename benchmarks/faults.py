@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import signal
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,7 @@ def main() -> None:
     arguments.add_argument("--minutes", type=int, help="of the soak; default 2, with --quick 1")
     arguments.add_argument("parts", nargs="*", choices=[*PARTS, []], help=f"default: {' '.join(PARTS)}")
     given = arguments.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # what was started ends too
     parts = given.parts or PARTS
     size = Size(2_000, 5, 1, 30) if given.quick else Size(20_000, 60, 3, 45)
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
