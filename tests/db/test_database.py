@@ -170,7 +170,9 @@ def some_value(column: sa.Column[Any]) -> Any:
         return datetime(2026, 1, 1, tzinfo=UTC)
     if isinstance(kind, sa.JSON):
         return {"some": "thing"}
-    return True if isinstance(kind, sa.Boolean) else 1 if isinstance(kind, sa.Integer | sa.Float | sa.Numeric) else "some"
+    return (
+        True if isinstance(kind, sa.Boolean) else 1 if isinstance(kind, sa.Integer | sa.Float | sa.Numeric) else "some"
+    )
 
 
 def test_migrating_twice_keeps_the_data(db: Database) -> None:
