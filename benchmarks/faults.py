@@ -245,8 +245,8 @@ class Faults(Bench):
         self.load(f"{self.base}/churn", "--rate", str(RATE), seconds=20)  # what grows only at first is grown
         first = self.weighed()
         errors = requests = 0
-        for minute in range(minutes):
-            self.axiom("models", "promote", f"churn@{2 - minute % 2}", "--reason", "benchmark")
+        for _ in range(minutes):
+            self.promote()
             told = self.load(f"{self.base}/churn", "--rate", str(RATE), seconds=58)
             errors, requests = errors + told["errors"], requests + told["requests"]
         last = self.weighed()

@@ -311,7 +311,9 @@ class Bench:
             )
 
     def promote(self) -> None:
-        self.axiom("models", "promote", "churn@2", "--reason", "benchmark")
+        """The version that is not the champion becomes it."""
+        (other, *_) = [one for one in self.axiom("models", "list", "churn")["models"] if one["stage"] != "champion"]
+        self.axiom("models", "promote", f"churn@{other['version']}", "--reason", "benchmark")
 
     def redeploy(self) -> None:
         self.axiom("serve", "deploy", str(self.config(2, 2, 30, 300, cache_ttl_seconds=200.0)), ray=True)
