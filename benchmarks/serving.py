@@ -223,10 +223,10 @@ class Bench:
         }
 
     def rates(self) -> None:
-        """Ours at full length; then everybody for a sixth of it, so that the machine of the moment is the same."""
+        """Ours at full length; then everybody for a tenth of it, so that the machine of the moment is the same."""
         print(f"\nopen loop, {self.size.seconds} s (the first), median of {self.size.rounds}")
         print(f"{'':44}{'1/s':>6}{'p50':>8}{'p95':>8}{'p99':>8}{'max':>9}{'errors':>8}   ms")
-        short = max(5, self.size.seconds // 6)
+        short = max(5, self.size.seconds // 10)
         uvicorn, bare = f"http://127.0.0.1:{self.ports.peer}/churn", f"http://127.0.0.1:{self.ports.http}/bare/"
         self.rate("churn by id (LightGBM)", f"{self.base}/churn", "1000", seconds=self.size.seconds)
         for rate in ("500", "1000"):

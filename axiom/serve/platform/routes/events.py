@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Depends, Header, Query
 from starlette.responses import Response, StreamingResponse
 
 from axiom.serve.platform.admission import With
@@ -54,43 +54,48 @@ class Event(Shown):
     data: dict[str, Any]
 
 
+class Place:
+    """Which events of a stream are wanted: the query and headers of a request."""
+
+    def __init__(
+        self,
+        subject: Subject = None,
+        after: After = None,
+        last_event_id: LastEventId = None,
+        follow: Follow = True,  # noqa: FBT002
+        seconds: Seconds = LONGEST,
+    ) -> None:
+        self.subject, self.seconds = subject, seconds if follow else 0
+        # What a client that lost the connection sends counts more than the URL it knows.
+        self._after = after if last_event_id is None else int(last_event_id)
+
+    def begin(self, known: Services) -> int:
+        """The event after which the stream begins."""
+        if self._after is not None:
+            return self._after
+        with known.db.reading() as tx:
+            return tx.events.last_id()
+
+
+At = Annotated[Place, Depends()]
+
+
 @router.get("/api/events/jobs", response_class=StreamingResponse, responses=_STREAM)
-def of_jobs(
-    known: With,
-    subject: Subject = None,
-    after: After = None,
-    last_event_id: LastEventId = None,
-    follow: Follow = True,  # noqa: FBT002
-    seconds: Seconds = LONGEST,
-) -> Response:
+def of_jobs(known: With, place: At) -> Response:
     """What happens to jobs. Without an id to go on after, only what comes from now on."""
-    return _streamed(known, "job", subject, _begin(known, after, last_event_id), seconds if follow else 0)
+    return _streamed(known, "job", place)
 
 
 @router.get("/api/events/pipelines", response_class=StreamingResponse, responses=_STREAM)
-def of_pipelines(
-    known: With,
-    subject: Subject = None,
-    after: After = None,
-    last_event_id: LastEventId = None,
-    follow: Follow = True,  # noqa: FBT002
-    seconds: Seconds = LONGEST,
-) -> Response:
+def of_pipelines(known: With, place: At) -> Response:
     """What happens to pipeline runs. Without an id to go on after, only what comes from now on."""
-    return _streamed(known, "pipeline", subject, _begin(known, after, last_event_id), seconds if follow else 0)
+    return _streamed(known, "pipeline", place)
 
 
 @router.get("/api/events/alerts", response_class=StreamingResponse, responses=_STREAM)
-def of_alerts(
-    known: With,
-    subject: Subject = None,
-    after: After = None,
-    last_event_id: LastEventId = None,
-    follow: Follow = True,  # noqa: FBT002
-    seconds: Seconds = LONGEST,
-) -> Response:
+def of_alerts(known: With, place: At) -> Response:
     """What happens to alerts. Without an id to go on after, only what comes from now on."""
-    return _streamed(known, "alert", subject, _begin(known, after, last_event_id), seconds if follow else 0)
+    return _streamed(known, "alert", place)
 
 
 @router.get("/api/events/throughput", response_class=StreamingResponse, responses=_STREAM)
@@ -117,18 +122,9 @@ async def _looks(meter: Meter, every: float, seconds: float) -> AsyncIterator[by
         await asyncio.sleep(every)
 
 
-def _begin(known: Services, after: int | None, last_event_id: str | None) -> int:
-    if last_event_id is not None:  # what a client that lost the connection sends counts more than the URL it knows
-        return int(last_event_id)
-    if after is not None:
-        return after
-    with known.db.reading() as tx:
-        return tx.events.last_id()
-
-
-def _streamed(known: Services, topic: Topic, subject: str | None, after: int, seconds: float) -> Response:
+def _streamed(known: Services, topic: Topic, place: Place) -> Response:
     headers = {"x-accel-buffering": "no"}
-    body = _lines(known, topic, subject, after, seconds)
+    body = _lines(known, topic, place.subject, place.begin(known), place.seconds)
     return StreamingResponse(body, media_type="text/event-stream", headers=headers)
 
 
