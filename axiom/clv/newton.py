@@ -23,8 +23,8 @@ class Optimum:
         value: Objective at `theta`.
         gradient: Shape (k,).
         hessian: Shape (k, k); negative definite when `converged`.
-        converged: True only if the Hessian is negative definite and half the Newton decrement is below the tolerance or,
-            where no step gains any more, within the last digits of the objective.
+        converged: True only if the Hessian is negative definite and half the Newton decrement is below the tolerance
+            or, where no step gains any more, within the last digits of the objective.
         n_iter: Evaluations of the objective that were taken as steps.
     """
 
@@ -119,7 +119,7 @@ def maximise(
     _, gain, concave = _newton_step(g, H)
     # Nearly flat beside very steep, the gradient's own rounding is worth more than the tolerance: how much, depends on
     # the processor. A gain within the last digits of f is none that any evaluation could show.
-    least = max(tolerance, 4 * np.finfo(np.float64).eps * abs(f))
+    least = max(tolerance, 4.0 * float(np.finfo(np.float64).eps) * abs(f))
     return Optimum(theta, f, g, H, converged=concave and gain <= least, n_iter=steps)
 
 
