@@ -27,8 +27,8 @@ MOST = 1e9
 class PurchaseColumn:
     """Log-odds of no purchase within the horizon under BG/NBD (Fader, Hardie & Lee 2005), from the RFM summary.
 
-    No label was seen by it, so it is as good at a new time as the purchase rhythm is stable. Trees and linear models
-    find the same function of x, t_x and T only with many rows.
+    It is fitted to histories up to the latest training cut-off and to no label, so it is as good at a new time as the
+    purchase rhythm is stable.
 
     Attributes:
         theta: working parameters of `BetaGeo`, shape (4,), per day.
