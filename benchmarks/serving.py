@@ -189,18 +189,18 @@ class Bench:
         self.axiom("serve", "deploy", str(path), ray=True)
         yield time.perf_counter() - started
 
-    def config(self, least: int, most: int, upscale: int, downscale: int, **args: Any) -> Path:
+    def config(self, least: int, most: int, upscale: int, downscale: int, **options: Any) -> Path:
         from axiom.serve.config import load_serve_config
 
         body = yaml.safe_load(Path(load_serve_config().source).read_text(encoding="utf-8"))
         body["http_options"]["port"], body["grpc_options"]["port"] = self.ports.http, self.ports.grpc
         (predict,) = [one for one in body["applications"] if one["name"] == "predict"]
-        predict["args"] = {"settings": {"home": str(self.home)}, **args}
+        predict["deployments"][0]["user_config"] = options
         scaling = predict["deployments"][0]["autoscaling_config"]
         scaling |= {"min_replicas": least, "max_replicas": most, "look_back_period_s": min(upscale, 15)}
         scaling |= {"upscale_delay_s": upscale, "downscale_delay_s": downscale}
         for one in body["applications"]:
-            one["args"] = {**one["args"], "settings": {"home": str(self.home)}}
+            one["args"] = {**one.get("args", {}), "settings": {"home": str(self.home)}}
         path = self.home / "serve.yaml"
         path.write_text(yaml.safe_dump(body), encoding="utf-8")
         return path

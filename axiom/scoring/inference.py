@@ -106,17 +106,10 @@ class InferenceLog:
         replica: str = "replica",
         salt: str = "axiom",
     ) -> None:
-        if not 0.0 <= sample <= 1.0:
-            raise MisuseError(f"the sampled share of the inference log is {sample}", hint="give a number from 0 to 1")
-        if most_buffered < 1 or not flush_seconds > 0:
-            raise MisuseError(
-                f"the inference log cannot hold {most_buffered} rows for {flush_seconds} s", hint="both must be above 0"
-            )
         self._storage = storage
-        self._below = int(sample * 2**32)
         self._seed = crc32(salt.encode())
-        self._most, self._wake_at = most_buffered, max(1, most_buffered // 2)
-        self._every = flush_seconds
+        self._wake = threading.Event()
+        self.keep(sample, most_buffered, flush_seconds)
         name = "".join(letter if letter.isalnum() else "_" for letter in replica)[-64:]
         self._name = f"{name}-{uuid.uuid4().hex[:8]}"  # two writers of one name never meet in one file
         self._rows: deque[tuple[Any, ...]] = deque()
@@ -127,7 +120,6 @@ class InferenceLog:
         self._closed = False
         self._complained = False
         self._counting, self._writing = threading.Lock(), threading.Lock()
-        self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="inference-log", daemon=True)
         self._thread.start()
 
@@ -138,6 +130,23 @@ class InferenceLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def keep(self, sample: float, most_buffered: int, flush_seconds: float) -> None:
+        """Keep another share, hold more or fewer rows, write more or less often from now on; see the class.
+
+        Raises:
+            MisuseError: as at the start; then nothing changes.
+        """
+        if not 0.0 <= sample <= 1.0:
+            raise MisuseError(f"the sampled share of the inference log is {sample}", hint="give a number from 0 to 1")
+        if most_buffered < 1 or not flush_seconds > 0:
+            raise MisuseError(
+                f"the inference log cannot hold {most_buffered} rows for {flush_seconds} s", hint="both must be above 0"
+            )
+        self._below = int(sample * 2**32)
+        self._most, self._wake_at = most_buffered, max(1, most_buffered // 2)
+        self._every = flush_seconds
+        self._wake.set()  # so that a shorter wait, or a lower bound, holds at once
 
     def add(self, row: tuple[Any, ...]) -> None:
         """Keep one prediction if its request is sampled: a tuple in the order of `COLUMNS`. Never blocks nor raises.

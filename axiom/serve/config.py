@@ -12,7 +12,7 @@ import yaml
 
 from axiom.errors import MisuseError, NotFoundError
 from axiom.serve.config_keys import Problem, unknown_keys
-from axiom.serve.config_rules import cannot_import, known_bad, options_of
+from axiom.serve.config_rules import APPLICATIONS, cannot_import, known_bad, model_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -98,7 +98,7 @@ class ServeConfig:
             if value is not None:
                 raw.setdefault(section, {})[name] = value
         for application in raw["applications"]:
-            if options_of(application["import_path"]) is None:
+            if application["import_path"] not in APPLICATIONS:
                 continue
             if settings:
                 args = application.setdefault("args", {})
@@ -184,7 +184,7 @@ def problems_of(raw: object) -> Iterator[Problem]:
     if not isinstance(raw, dict) or not raw.get("applications"):
         yield Problem("applications", "there are none", "see docs/serving-config.md")
         return
-    found = [*unknown_keys(raw, ServeDeploySchema, overrides=_bare_dictionaries()), *_args(raw)]
+    found = [*unknown_keys(raw, ServeDeploySchema, overrides=_bare_dictionaries()), *_options(raw)]
     if not found:
         found = list(_wrong_values(raw))
     if not found:
@@ -199,27 +199,45 @@ def _bare_dictionaries() -> Mapping[tuple[type[BaseModel], str], type[BaseModel]
     return {(ServeApplicationSchema, "autoscaling_policy"): AutoscalingPolicy}
 
 
-def _args(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with the `args` of our own applications."""
+def _options(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with `args` and `user_config` of our own applications."""
+    applications = raw["applications"] if isinstance(raw["applications"], list) else []
+    for position, one in enumerate(applications):
+        ours = APPLICATIONS.get(str(one.get("import_path"))) if isinstance(one, dict) else None
+        if ours is None:
+            continue
+        where = f"applications[{one.get('name', position)}]"
+        lasting = model_at(ours.user_config) if ours.user_config else None
+        args, deployments = one.get("args", {}), one.get("deployments", [])
+        moved = [key for key in args if key in lasting.model_fields] if lasting and isinstance(args, dict) else []
+        for key in moved:
+            yield Problem(f"{where}.args.{key}", "may change while replicas run", f"{_LASTING}.{key} is its place")
+        if not moved:
+            yield from _against(model_at(ours.args), args, f"{where}.args")
+        for deployment in deployments if isinstance(deployments, list) else []:
+            told = deployment.get("user_config") if isinstance(deployment, dict) else None
+            at = f"{where}.deployments[{deployment.get('name')}].user_config" if told is not None else ""
+            if told is not None and lasting is None:
+                yield Problem(at, "this deployment has none", "its options stand under args")
+            elif told is not None and lasting is not None:
+                yield from _against(lasting, told, at)
+
+
+_LASTING = "deployments[].user_config"
+
+
+def _against(model: type[BaseModel], told: Any, where: str) -> Iterator[Problem]:
     from pydantic import ValidationError
 
     from axiom.settings import Settings
 
-    if not isinstance(raw["applications"], list):
-        return
-    for position, one in enumerate(raw["applications"]):
-        model = options_of(str(one.get("import_path"))) if isinstance(one, dict) else None
-        args = one.get("args", {}) if isinstance(one, dict) else {}
-        if model is None:
-            continue
-        where = f"applications[{one.get('name', position)}].args"
-        unknown = list(unknown_keys(args, model, where, overrides={(model, "settings"): Settings}))
-        yield from unknown
-        if not unknown:
-            try:
-                model.model_validate(args)
-            except ValidationError as error:
-                yield from _told(error, where)
+    unknown = list(unknown_keys(told, model, where, overrides={(model, "settings"): Settings}))
+    yield from unknown
+    if not unknown:
+        try:
+            model.model_validate(told)
+        except ValidationError as error:
+            yield from _told(error, where)
 
 
 def _wrong_values(raw: Mapping[str, Any]) -> Iterator[Problem]:

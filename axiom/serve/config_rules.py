@@ -21,17 +21,21 @@ class Ours(NamedTuple):
 
     Attributes:
         deployments: their names, as `deployments` in the file must call them.
-        options: import path of the model of its `args`.
+        args: import path of the model of its `args`.
+        user_config: of the model of the `user_config` of its deployments; "" where they have none.
         hot: whether it is on the hot path, where the rules about throughput hold.
     """
 
     deployments: tuple[str, ...]
-    options: str
+    args: str
+    user_config: str = ""
     hot: bool = True
 
 
 APPLICATIONS: Mapping[str, Ours] = {
-    "axiom.serve.predict:application": Ours(("Predict",), "axiom.serve.predict.options:PredictOptions"),
+    "axiom.serve.predict:application": Ours(
+        ("Predict",), "axiom.serve.predict.options:PredictArgs", "axiom.serve.predict.options:PredictOptions"
+    ),
     "axiom.serve.platform:application": Ours(("Platform",), "axiom.serve.platform.options:PlatformOptions"),
 }
 """What `import_path` may name among the modules of Axiom."""
@@ -69,12 +73,9 @@ MOST_UPSCALING_FACTOR = 2.0
 MOST_PORT = 65_535
 
 
-def options_of(import_path: str) -> type[BaseModel] | None:
-    """The model of the `args` of one of our applications; None for anybody else's."""
-    ours = APPLICATIONS.get(import_path)
-    if ours is None:
-        return None
-    module, _, name = ours.options.partition(":")
+def model_at(path: str) -> type[BaseModel]:
+    """The model behind an import path of `Ours`."""
+    module, _, name = path.partition(":")
     found: type[BaseModel] = getattr(importlib.import_module(module), name)
     return found
 
@@ -178,8 +179,14 @@ def _application(application: ServeApplicationSchema) -> Iterator[Problem]:
     for name in ours.deployments if ours.hot else ():
         if name not in deployments:
             yield Problem(f"{where}.deployments", f"{name} is missing", "Ray's defaults let 5 requests through at once")
-        else:
-            yield from _deployment(deployments[name], f"{where}.deployments[{name}]")
+            continue
+        if ours.user_config and deployments[name].model_dump(exclude_unset=True).get("user_config") is None:
+            yield Problem(
+                f"{where}.deployments[{name}].user_config",
+                "is missing: replicas would go on with what they were told last",
+                "set it to {} for the defaults",
+            )
+        yield from _deployment(deployments[name], f"{where}.deployments[{name}]")
 
 
 def _deployment(deployment: DeploymentSchema, where: str) -> Iterator[Problem]:

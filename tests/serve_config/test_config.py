@@ -86,7 +86,12 @@ SCALED = (*DEPLOYED, "autoscaling_config")
         (put("grpc_options", "ports", 1), "grpc_options.ports", "port"),
         (put("logging_config", "loglevel", "INFO"), "logging_config.loglevel", "log_level"),
         (put(*APP, "route_prefx", "/"), "applications[predict].route_prefx", "route_prefix"),
-        (put(*APP, "args", {"cache_customer": 1}), "applications[predict].args.cache_customer", "cache_customers"),
+        (put(*APP, "args", {"setting": {}}), "applications[predict].args.setting", "settings"),
+        (
+            put(*DEPLOYED, "user_config", {"cache_customer": 1}),
+            "[Predict].user_config.cache_customer",
+            "cache_customers",
+        ),
         (put(*APP, "args", {"settings": {"hom": "/x"}}), "applications[predict].args.settings.hom", "home"),
         (put(*DEPLOYED, "max_ongoing_request", 9), "deployments[Predict].max_ongoing_request", "max_ongoing_requests"),
         (put(*DEPLOYED, "ray_actor_options", {"num_cpu": 1}), "ray_actor_options.num_cpu", "num_cpus"),
@@ -107,6 +112,12 @@ def test_a_typo_at_any_level_is_refused_and_the_right_key_named(
     assert f"did you mean {meant}?" in refused.value.message
 
 
+def test_an_option_that_may_change_under_load_is_sent_to_its_place(raw: dict[str, Any]) -> None:
+    put(*APP, "args", {"log_sample": 1})(raw)
+    with pytest.raises(MisuseError, match=r"args.log_sample: .*deployments\[\].user_config.log_sample is its place"):
+        checked(raw, "f.yaml")
+
+
 @pytest.mark.parametrize(
     ("change", "where"),
     [
@@ -114,7 +125,10 @@ def test_a_typo_at_any_level_is_refused_and_the_right_key_named(
         (put("http_options", "port", "eighty"), "http_options.port"),
         (put(*APP, "route_prefix", "api"), "route_prefix"),
         (put(*APP, "route_prefix", "/api/"), "route_prefix"),
-        (put(*APP, "args", {"log_sample": 2}), "args.log_sample"),
+        (put(*DEPLOYED, "user_config", {"log_sample": 2}), "deployments[Predict].user_config.log_sample"),
+        (put(*DEPLOYED, "user_config", 7), "deployments[Predict].user_config"),
+        (put(*DEPLOYED, "user_config", None), "deployments[Predict].user_config"),
+        (put("applications", 1, "deployments", 0, "user_config", {}), "deployments[Platform].user_config"),
         (put(*DEPLOYED, "max_ongoing_requests", 0), "max_ongoing_requests"),
         (put(*DEPLOYED, "ray_actor_options", "num_cpus", -1), "num_cpus"),
         (put(*DEPLOYED, "backpressure_config", "status_code", 500), "status_code"),

@@ -73,7 +73,12 @@ class CacheView:
         self._most = most
         self._ttl = ttl_seconds
         self._clock = clock
-        self._entries: dict[str, tuple[float, FloatArray]] = {}  # a dict keeps order: the first is the least used
+        # When each was read, and what. A dict keeps order: the first is the least used.
+        self._entries: dict[str, tuple[float, FloatArray]] = {}
+
+    def keep_to(self, most: int, ttl_seconds: float) -> None:
+        """Bounds of size and age from now on."""
+        self._most, self._ttl = most, ttl_seconds
 
     @property
     def size(self) -> int:
@@ -83,7 +88,7 @@ class CacheView:
     def fresh(self, customer_id: str) -> bool:
         """Whether `get` would answer from memory, without a trip to the store."""
         entry = self._entries.get(customer_id)
-        return entry is not None and self._clock() < entry[0]
+        return entry is not None and self._clock() - entry[0] < self._ttl
 
     def fetch(self, customer_ids: Sequence[str]) -> list[FloatArray | None]:
         """Ask the store and keep nothing: for a thread that may wait, while the one that reads goes on; see `keep`.
@@ -111,7 +116,7 @@ class CacheView:
         entry = self._entries.pop(customer_id, None)
         if entry is not None:
             self._entries[customer_id] = entry
-            if self._clock() < entry[0]:
+            if self._clock() - entry[0] < self._ttl:
                 self._counts.hits += 1
                 return entry[1], True
         try:
@@ -130,9 +135,9 @@ class CacheView:
             GoneError: this generation is not in the store any more.
             CorruptError: a record cannot be trusted.
         """
-        now, entries = self._clock(), self._entries
+        oldest, entries = self._clock() - self._ttl, self._entries
         held = {name: entries[name] for name in customer_ids if name in entries}
-        wanted = [name for name in dict.fromkeys(customer_ids) if name not in held or held[name][0] <= now]
+        wanted = [name for name in dict.fromkeys(customer_ids) if name not in held or held[name][0] <= oldest]
         answers: dict[str, Found] = {}
         if wanted:
             try:
@@ -156,7 +161,7 @@ class CacheView:
         self._entries.pop(customer_id, None)
         # Unknown ids are not kept: whoever sends many of them would push the known ones out.
         if vector is not None:
-            self._entries[customer_id] = self._clock() + self._ttl, vector
+            self._entries[customer_id] = self._clock(), vector
             self._shrink()
         return vector
 
@@ -197,6 +202,15 @@ class VectorCache:
         self._counts = _Counts()
         self._told: float | None = None
         self._degraded: str | None = None
+
+    def keep(self, most: int, ttl_seconds: float) -> None:
+        """Keep more or fewer vectors, for a longer or shorter time, from now on; see the class.
+
+        It holds for those that are kept already; what is too many leaves when the next one comes.
+        """
+        self._most, self._ttl = most, ttl_seconds
+        if self._view is not None:
+            self._view.keep_to(most, ttl_seconds)
 
     @property
     def info(self) -> StoreInfo | None:

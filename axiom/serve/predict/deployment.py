@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from ray import serve
 
 from axiom.errors import MisuseError
@@ -14,7 +15,7 @@ from axiom.serve.asked_inside import ask
 from axiom.serve.predict.autoscaling import BusyMeter
 from axiom.serve.predict.grpc import GrpcService
 from axiom.serve.predict.http import create_app
-from axiom.serve.predict.options import PredictOptions
+from axiom.serve.predict.options import PredictArgs, PredictOptions
 from axiom.serve.predict.replica import Replica
 from axiom.serve.predict.service import Service
 from axiom.settings import load_settings
@@ -31,18 +32,19 @@ if TYPE_CHECKING:
 
 
 SWITCH_SECONDS = 0.0005
+Options = TypeVar("Options", bound=BaseModel)
 
 
 class Predict:
     """One replica. HTTP comes in through the application that it builds, gRPC through methods named as in the proto."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        told = checked(options)
-        settings = load_settings(**told.settings)
+    def __init__(self, args: dict[str, Any]) -> None:
+        settings = load_settings(**checked(PredictArgs, args, "args").settings)
         configure_logging(settings)
         # Python lets a thread run for 5 ms before another gets its turn: too long for requests to wait for the log's.
         sys.setswitchinterval(SWITCH_SECONDS)
-        self._replica = Replica(settings, told).start()
+        self._replica = Replica(settings, PredictOptions()).start()
+        self._answers = False
         self._service = Service(self._replica)
         self._grpc = GrpcService(self._service)
         self._app = create_app(self._service, lifespan=self._lifespan, tell_id=False)  # Ray adds it
@@ -71,9 +73,25 @@ class Predict:
         """Answer a request of another application, by the same routes."""
         return await ask(self._app, request)
 
+    async def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Take options over: Ray calls it before the first request, and when `user_config` changed meanwhile.
+
+        Raises:
+            MisuseError: one is wrong, and this replica is new; one that answers already goes on with those before.
+        """
+        try:
+            options = checked(PredictOptions, user_config, "user_config")
+        except MisuseError as error:
+            if not self._answers:
+                raise
+            self._replica.refuse(error)
+            return
+        await asyncio.to_thread(self._replica.adopt, options)
+
     async def check_health(self) -> None:
         """Ray asks regularly and replaces a replica that fails or does not answer."""
         self._replica.check()
+        self._answers = True
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """What the scaling policy looks at."""
@@ -92,23 +110,28 @@ class Predict:
         self._replica.lag.close()
 
 
-def checked(options: dict[str, Any]) -> PredictOptions:
-    """The options of the application.
+def checked(model: type[Options], told: dict[str, Any], where: str) -> Options:
+    """What the configuration says, as a model.
+
+    Args:
+        model: what it becomes.
+        told: as it stands in the file.
+        where: the key it stands under.
 
     Raises:
         MisuseError: a key is unknown or a value out of range.
     """
     try:
-        return PredictOptions(**options)
+        return model(**told)
     except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise MisuseError(
-            f"the args of the predict application are wrong: {told}",
-            hint=f"they are {', '.join(PredictOptions.model_fields)}",
+            f"the {where} of the predict application is wrong: {wrong}",
+            hint=f"the keys are {', '.join(model.model_fields)}",
         ) from None
 
 
 def application(args: dict[str, Any]) -> Application:
-    """Builder named in `serve_config.yaml`; `args` are `PredictOptions`."""
-    checked(args)
+    """Builder named in `serve_config.yaml`; `args` are `PredictArgs`."""
+    checked(PredictArgs, args, "args")
     return serve.deployment(serve.ingress()(Predict)).bind(args)

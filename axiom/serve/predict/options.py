@@ -1,4 +1,9 @@
-"""Options of the `predict` application, as they stand under `args` in `serve_config.yaml`."""
+"""What `serve_config.yaml` may tell the `predict` application.
+
+Ray builds an application anew when its `args` change, and while it does, every request takes its slow way (see
+docs/serving-config.md). So `args` say only where the company is; everything else stands under `user_config`, which a
+running replica takes over.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +12,21 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class PredictOptions(BaseModel):
-    """What one replica does beside answering. Unknown keys are refused."""
+class PredictArgs(BaseModel):
+    """`args` of the application. Unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     settings: dict[str, Any] = Field(
         {}, description="Settings that differ from the AXIOM_* variables of the process, by name: `home`, `lake_uri`, …"
     )
+
+
+class PredictOptions(BaseModel):
+    """`user_config` of the deployment: what one replica does beside answering. Unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
     models: dict[Literal["churn", "clv"], str] = Field(
         {"churn": "churn", "clv": "clv"}, description="Kind -> name of the registered model that answers."
     )

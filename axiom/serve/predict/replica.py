@@ -111,6 +111,25 @@ class Replica:
         """Share of the requests that are recorded."""
         return self._options.log_sample
 
+    def adopt(self, options: PredictOptions) -> None:
+        """Go on with other options: nothing that is held gets lost, no request waits.
+
+        A model line that cannot be read leaves the one before in use, and shows in `health`.
+        """
+        with self._refreshing:
+            before, self._options = self._options, options
+            self._problems.pop("configuration", None)
+            self._cache.keep(options.cache_customers, options.cache_ttl_seconds)
+            self.log.keep(options.log_sample, options.log_most_buffered, options.log_flush_seconds)
+            if options.models != before.models:
+                self._loader.names = options.models
+                self._seen = None  # what was seen is of other models
+        self.refresh()
+
+    def refuse(self, error: AxiomError) -> None:
+        """Stay with the options that are in use, and say so in `health`."""
+        self._note("configuration", error)
+
     def recorded(self, customer: str, since: datetime, until: datetime) -> pa.Table:
         """Recorded predictions of a customer, what still waits to be written included."""
         self.log.flush()
