@@ -186,7 +186,9 @@ def _parse(url: str) -> sa.URL:
 def _engine(url: sa.URL, patience: float) -> sa.Engine:
     sqlite = url.drivername == "sqlite"
     connect_args: dict[str, Any] = (
-        {"timeout": patience} if sqlite else {"connect_timeout": 5, "application_name": "axiom"}
+        {"timeout": patience}
+        if sqlite
+        else {"connect_timeout": 5, "application_name": "axiom", "client_encoding": "utf8"}
     )
     engine = sa.create_engine(
         url,

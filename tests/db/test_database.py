@@ -277,6 +277,19 @@ def test_a_database_that_the_server_does_not_have_is_unavailable(empty_postgres_
         use(db)
 
 
+def test_a_database_whose_server_knows_no_encoding_holds_any_text(postgres_url: str) -> None:
+    import psycopg
+
+    with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE plain ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    with Database(f"{postgres_url}&dbname=plain") as database:
+        database.migrate()
+        with database.transaction() as tx:
+            tx.sources.register("crm", kind="file", entity="events", config={"path": "Kraków"})
+        with database.reading() as tx:
+            assert [source.config for source in tx.sources.list()] == [{"path": "Kraków"}]
+
+
 def test_a_connection_that_the_server_cut_is_unavailable_and_the_next_one_works(empty_postgres_url: str) -> None:
     with Database(empty_postgres_url) as database, Database(empty_postgres_url) as other:
         database.migrate()
