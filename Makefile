@@ -20,7 +20,7 @@ COMPOSE := WORKERS=$(WORKERS) docker compose --env-file $(ENV_FILE) -f docker/co
 AXIOM := $(if $(wildcard $(ENV_FILE)),$(COMPOSE) exec -T axiom axiom,$(BIN)/axiom)
 
 .PHONY: help install lock docs proto demo test test-fast check lint types imports format bench bench-quick serve clean \
-	dashboards image up down restart status logs db-backup db-restore db-shell redis-shell
+	dashboards image image-debian up down restart status logs db-backup db-restore db-shell redis-shell
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -96,6 +96,11 @@ dashboards: install  ## write dashboards, alert rules and docs/metrics.md from t
 
 image:  ## build the container image
 	docker build -f docker/Dockerfile -t axiom:0.1.0-ray2.60.0 .
+
+image-debian:  ## the same by buildah, with bases made from Debian's packages: where no registry of images is reached
+	docker/standins.sh
+	buildah build --format docker --pull-never --network host --volume /etc/ssl/certs:/etc/ssl/certs:ro \
+	    -f docker/Dockerfile -t axiom:0.1.0-ray2.60.0 .
 
 up: $(ENV_FILE)  ## start everything in containers: database, Redis, object store, Axiom, Prometheus, Grafana (WORKERS=2: more nodes)
 	$(COMPOSE) up --detach --build --wait

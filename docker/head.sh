@@ -7,13 +7,18 @@ port=${RAY_PORT:-6379}
 agent=${RAY_AGENT_PORT:-52365}
 export RAY_ADDRESS=127.0.0.1:$port
 
-ray start --head --port="$port" --dashboard-host=0.0.0.0 --dashboard-port="${RAY_DASHBOARD_PORT:-8265}" \
+# Draining is done by `stop` below; Ray's own would wait 30 s for the service's controller, which has nowhere to go.
+RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0 \
+    ray start --head --port="$port" --dashboard-host=0.0.0.0 --dashboard-port="${RAY_DASHBOARD_PORT:-8265}" \
     --dashboard-agent-listen-port="$agent" --metrics-export-port="${RAY_METRICS_PORT:-8080}" --block &
 ray=$!
 
 stop() {
     trap - TERM INT
-    axiom serve stop --config "$deployed" || true # requests in flight finish
+    if [ "$deploy" ]; then
+        kill "$deploy" 2> /dev/null || true
+        axiom serve stop --config "$deployed" || true # requests in flight finish
+    fi
     kill -TERM "$ray"
     wait "$ray" || true
     exit 0
@@ -22,11 +27,14 @@ stop() {
 # Replicas of other nodes have to be reached too, so they may not listen on the loopback alone.
 deployed=$(mktemp --suffix=.yaml)
 sed 's/host: 127\.0\.0\.1/host: 0.0.0.0/' "$config" > "$deployed"
+deploy=
 trap stop TERM INT
 
 until wget --quiet --output-document=/dev/null "http://127.0.0.1:$agent/api/healthz"; do
     kill -0 "$ray" # it may have ended: then so does this script
     sleep 1
 done
-axiom serve deploy "$deployed"
+axiom serve deploy "$deployed" & # not in the foreground: a signal would wait for its end
+deploy=$!
+wait "$deploy"
 wait "$ray"

