@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 from axiom.errors import MisuseError
 
-DELETE = object()
+DELETE = "(delete)"
 SERVICE = ("RayService", "spec")
 CLUSTER = (*SERVICE, "rayClusterConfig")
 HEAD = (*CLUSTER, "headGroupSpec")

@@ -135,7 +135,8 @@ def test_a_damaged_backup_is_refused_and_restores_nothing(
 
 
 @pytest.mark.parametrize(
-    "wrong", [b"", b"SQLite format 3", gzip.compress(b""), gzip.compress(b"[]\n"), gzip.compress(b'{"format": 99}\n')]
+    "wrong",
+    [b"", b"SQLite format 3", *(gzip.compress(text, mtime=0) for text in (b"", b"[]\n", b'{"format": 99}\n'))],
 )
 def test_what_is_no_backup_is_refused_before_anything_is_made(wrong: bytes, tmp_path: Path) -> None:
     with Database(f"sqlite:///{tmp_path / 'other.db'}") as other:

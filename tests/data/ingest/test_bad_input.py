@@ -53,7 +53,7 @@ def test_empty_directory(shop: Any) -> None:
         (b"\x00\x01\x02binary", "is not a text file"),
         (b'{"customer_id": 1}\n', "looks like JSON"),
         (b"PAR1 and then nothing", "is not a readable Parquet file"),
-        (gzip.compress(b"customer_id,txn_ts,amount\na,2024-01-01,1\n" * 50)[:-9], "is damaged"),
+        (gzip.compress(b"customer_id,txn_ts,amount\na,2024-01-01,1\n" * 50, mtime=0)[:-9], "is damaged"),
         (b"customer_id,customer_id,amount\na,2024-01-01,5\n", "column customer_id is there twice"),
         (b"customer_id,txn_ts\na\nb\n", "row 1 has 1 fields, the header has 2"),
     ],
