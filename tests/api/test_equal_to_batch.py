@@ -76,6 +76,7 @@ def test_a_batch_says_what_single_requests_say(
     open_serving: Serving, customers: list[str], path: str, size: int
 ) -> None:
     asked = customers[:size]
+    open_serving.ask.post(path, {"customer_ids": asked})  # from here on all of them are in memory, however one asks
     many = open_serving.ask.post(path, {"customer_ids": asked}).json()
     assert many["not_found"] == []
     for name, one in zip(asked, many["predictions"], strict=True):
