@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import threading
 import time
@@ -31,7 +32,7 @@ from axiom.serve.ingress import (
 from axiom.settings import mask_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from axiom.serve.config import ServeConfig
     from axiom.settings import Settings
@@ -161,19 +162,28 @@ def _await_running(name: str) -> None:
         if status == "RUNNING":
             return
         if found and status in {"DEPLOY_FAILED", "UNHEALTHY"}:
-            raise UnavailableError(f"the application {name} does not start: {_cause(found)}")
+            texts = [found.message, *(deployment.message for deployment in found.deployments.values())]
+            raise UnavailableError(f"the application {name} does not start: {cause(texts)}")
         time.sleep(0.2)
     raise UnavailableError(f"the application {name} did not start within {START_SECONDS:.0f} s")
 
 
-def _cause(found: Any) -> str:
-    """The last line of the innermost traceback, which is the error itself."""
-    texts = [found.message, *(deployment.message for deployment in found.deployments.values())]
-    lines = [line.strip() for text in texts for line in (text or "").splitlines()]
-    errors = [line for line in lines if line.startswith(("axiom.errors.", "ray.exceptions.RayTaskError("))]
+def cause(texts: Iterable[str]) -> str:
+    """The error itself, from what Ray says of an application and its deployments: tracebacks, one within the other.
+
+    Args:
+        texts: messages, that of the application first.
+    """
+    lines = [line for text in texts for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if _ERROR.match(line)]
     ours = [line for line in errors if line.startswith("axiom.errors.")]
-    chosen = (ours or errors or [line for line in lines if line] or ["no reason given"])[0]
-    return chosen.removeprefix("axiom.errors.")
+    plain = [line for line in errors if not line.startswith("ray.exceptions.RayTaskError(")]
+    chosen = [*ours[:1], *plain[-1:], *errors[:1], *lines[:1], "no reason given"][0]
+    return chosen.strip().removeprefix("axiom.errors.")
+
+
+_ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt)\b")
+"""The last line of a traceback; all others are indented, or say what follows."""
 
 
 def _await_answer(url: str) -> dict[str, Any]:
