@@ -88,9 +88,9 @@ def ring(source: Keys, time: Time) -> KeyRing:
 
 
 @pytest.fixture
-def clocked(database_url: str, time: Time) -> Iterator[Database]:
+def clocked(tables_url: str, time: Time) -> Iterator[Database]:
     """Database of this test's own that lives by `time`; on SQLite and on PostgreSQL."""
-    with Database(database_url, clock=time.wall) as database:
+    with Database(tables_url, clock=time.wall) as database:
         database.migrate()
         yield database
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 
 from axiom.cli import main
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -71,13 +70,19 @@ def lake_files(home: Path) -> Any:
     return lambda: tree(home / "lake")
 
 
-@pytest.fixture
-def shop_csv(tmp_path: Path) -> Path:
-    """400 days of purchases of 150 customers as a file: enough to train on, quick to read."""
+@pytest.fixture(scope="session")
+def shop_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """400 days of purchases of 150 customers: enough to train on, quick to read. Nobody may change it."""
     from axiom.sources.synthetic import generate, write
 
     company = generate(
         "shop", seed=7, customers=150, days=400, r=1.5, alpha=4.0, a=0.8, b=4.0, acquisition_days=60, events_per_week=0
     )
-    paths = write(company, tmp_path / "files", format="csv")
+    paths = write(company, tmp_path_factory.mktemp("shop"), format="csv")
     return next(path for path in paths if path.name == "transactions.csv")
+
+
+@pytest.fixture
+def shop_csv(shop_file: Path, tmp_path: Path) -> Path:
+    """A copy of `shop_file` that a test may change."""
+    return Path(shutil.copy(shop_file, tmp_path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -78,7 +79,8 @@ def backend() -> FakeBackend:
 
 
 @pytest.fixture
-def service(tmp_path: Path, clock: Clock, backend: FakeBackend) -> Iterator[JobService]:
+def service(tmp_path: Path, sqlite_tables: Path, clock: Clock, backend: FakeBackend) -> Iterator[JobService]:
+    shutil.copy(sqlite_tables, tmp_path)
     with Database(f"sqlite:///{tmp_path / 'axiom.db'}", clock=clock) as db:
         db.migrate()
         yield JobService(db, Settings(home=tmp_path), opener=lambda _settings, _name: backend)

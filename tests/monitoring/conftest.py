@@ -45,8 +45,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def clocked(database_url: str, clock: Clock) -> Iterator[Database]:
-    with Database(database_url, clock=clock) as database:
+def clocked(tables_url: str, clock: Clock) -> Iterator[Database]:
+    with Database(tables_url, clock=clock) as database:
         database.migrate()
         yield database
 

@@ -135,9 +135,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def stage(database_url: str, tmp_path: Path, clock: Clock) -> Iterator[Stage]:
+def stage(tables_url: str, tmp_path: Path, clock: Clock) -> Iterator[Stage]:
     """On SQLite and on PostgreSQL."""
-    with Database(database_url, clock=clock) as db:
+    with Database(tables_url, clock=clock) as db:
         db.migrate()
         backend = Scripted(db)
         service = JobService(db, Settings(home=tmp_path / "home"), opener=lambda _settings, _name: backend)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,8 +94,19 @@ def facts(db: Database, settings: Settings) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    settings = company(tmp_path_factory.mktemp("undisturbed") / "home")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Such a company on SQLite. Nobody may change it; all copies read the files of its source."""
+    return company(tmp_path_factory.mktemp("ready") / "home")
+
+
+def copied(ready: Settings, home: Path) -> Settings:
+    shutil.copytree(ready.home, home)
+    return ready.model_copy(update={"home": home})
+
+
+@pytest.fixture(scope="module")
+def undisturbed(ready: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    settings = copied(ready, tmp_path_factory.mktemp("undisturbed") / "home")
     with Database(settings.database_location) as db:
         service = JobService(db, settings, "local")
         run = Runner(service, every=0.1).run(begin(service).run_id)
@@ -158,8 +170,8 @@ def runner_in_a_thread(service: JobService, run: PipelineRun) -> Iterator[list[P
     thread.join()
 
 
-def test_every_driver_is_killed_once(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
-    settings = company(tmp_path / "home")
+def test_every_driver_is_killed_once(tmp_path: Path, ready: Settings, undisturbed: dict[str, Any]) -> None:
+    settings = copied(ready, tmp_path / "home")
     with Database(settings.database_location) as db:
         service = JobService(db, settings, "local")
         run = begin(service)
@@ -171,8 +183,8 @@ def test_every_driver_is_killed_once(tmp_path: Path, undisturbed: dict[str, Any]
     assert outcomes == {step: ["failed", "succeeded"] for step in STEPS}
 
 
-def test_the_runner_is_killed_twice(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
-    settings = company(tmp_path / "home")
+def test_the_runner_is_killed_twice(tmp_path: Path, ready: Settings, undisturbed: dict[str, Any]) -> None:
+    settings = copied(ready, tmp_path / "home")
     command = [sys.executable, "-c", "from axiom.cli import main; main()", "pipelines", "run", "daily", "--at", str(AT)]
     environment = {**os.environ, **environment_of(settings)}
     with Database(settings.database_location) as db:

@@ -30,6 +30,7 @@ with warnings.catch_warnings():
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from axiom.db.jobs import Job
     from axiom.pipelines.workspace import Workspace
@@ -146,9 +147,9 @@ def settings_of(home: Any, **changes: Any) -> Settings:
 
 
 @pytest.fixture
-def empty(database_url: str, tmp_path: Any, serving: Any) -> Iterator[Client]:
+def empty(tables_url: str, tmp_path: Any, serving: Any) -> Iterator[Client]:
     """A platform over an empty workspace, nobody logged in; on SQLite and on PostgreSQL."""
-    settings = settings_of(tmp_path / "home", database_url=database_url)
+    settings = settings_of(tmp_path / "home", database_url=tables_url)
     create(settings)
     with serving(settings) as client:
         yield client
@@ -161,9 +162,11 @@ def admin(empty: Client) -> Client:
 
 
 @pytest.fixture
-def local(tmp_path: Any, serving: Any) -> Iterator[Client]:
+def local(tmp_path: Any, sqlite_tables: Path, serving: Any) -> Iterator[Client]:
     """As `empty`, on SQLite alone: for what has nothing to do with the database."""
     settings = settings_of(tmp_path / "home")
+    settings.home.mkdir()
+    shutil.copy(sqlite_tables, settings.home)
     create(settings)
     with serving(settings) as client:
         yield client

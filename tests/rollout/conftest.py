@@ -96,9 +96,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def registry(database_url: str, clock: Clock) -> Iterator[Registry]:
+def registry(tables_url: str, clock: Clock) -> Iterator[Registry]:
     """Four churn versions, the first of which is champion; on SQLite and on PostgreSQL."""
-    with Database(database_url, clock=clock) as database:
+    with Database(tables_url, clock=clock) as database:
         database.migrate()
         made = Registry(database, MemoryBlobs())
         for _ in range(4):
@@ -179,11 +179,11 @@ class World:
 
 @pytest.fixture
 def world(
-    known_future: Settings, model_files: Mapping[str, bytes], database_url: str, clock: Clock, tmp_path: Path
+    known_future: Settings, model_files: Mapping[str, bytes], tables_url: str, clock: Clock, tmp_path: Path
 ) -> Iterator[World]:
     """On SQLite and on PostgreSQL. Models are stored apart, so that the shared lake stays as it is."""
     lake = Lake.open(Storage(known_future.lake_location))
-    with Database(database_url, clock=clock) as database:
+    with Database(tables_url, clock=clock) as database:
         database.migrate()
         registry = Registry(database, Storage(str(tmp_path / "blobs")))
         for _ in range(3):
