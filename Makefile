@@ -12,6 +12,9 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 
 LOCK := -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 IMAGE_EXTRAS := mysql xgboost mlflow traces
+# Processes that share the tests; Ray, servers and jobs have processes of their own besides.
+TESTERS ?= 2
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(TESTERS) --dist loadgroup --no-loadscope-reorder
 WORKERS ?= 0
 BACKUP ?= axiom-backup.jsonl.gz
 ENV_FILE := docker/.env
@@ -50,11 +53,11 @@ proto: install  ## generate the gRPC code from the .proto file
 demo: install  ## a synthetic company through every stage, to live scores
 	AXIOM_HOME=$(DEMO_HOME) $(BIN)/axiom demo
 
-test: install  ## the whole test suite
-	$(BIN)/pytest
+test: install  ## the whole test suite, in two processes (TESTERS=4: in four)
+	$(PYTEST)
 
 test-fast: install  ## the tests that need neither Ray nor a server
-	$(BIN)/pytest -m 'not ray and not services'
+	$(PYTEST) -m 'not ray and not services'
 
 check: lint types imports operations  ## lint, types, import rules, image, workflows, alert rules
 
