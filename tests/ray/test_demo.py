@@ -22,7 +22,7 @@ def free_port() -> int:
 @pytest.mark.timeout(400)
 def test_the_demo_ends_with_live_scores(tmp_path: Path) -> None:
     command = [str(Path(sys.executable).with_name("axiom")), "demo", "--customers", "600", "--json"]
-    environment = {**os.environ, "AXIOM_HOME": str(tmp_path / "home"), "AXIOM_BUCKETS": "4"}
+    environment = {**os.environ, "AXIOM_HOME": str(tmp_path / "home"), "AXIOM_BUCKETS": "4", "AXIOM_LOG_LEVEL": "DEBUG"}
     environment.pop("RAY_ADDRESS", None)
     done = subprocess.run(
         [*command, "--port", str(free_port())], env=environment, capture_output=True, text=True, check=False
