@@ -14,7 +14,7 @@ LOCK := -q --universal --python-version 3.11 --generate-hashes --no-emit-index-u
 IMAGE_EXTRAS := mysql xgboost mlflow traces
 # Processes that share the tests; Ray, servers and jobs have processes of their own besides.
 TESTERS ?= 2
-PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(TESTERS) --dist loadgroup --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(TESTERS) --no-loadscope-reorder
 WORKERS ?= 0
 BACKUP ?= axiom-backup.jsonl.gz
 ENV_FILE := docker/.env

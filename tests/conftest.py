@@ -8,8 +8,9 @@ import uuid
 import warnings
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -265,10 +266,29 @@ def run_sql(url: str, *statements: str) -> None:
             connection.execute(statement.encode())
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def share_of(nodeid: str) -> str:
+    """What `make test` gives to one of its processes as a whole: a file, or all files with tests on Ray."""
+    file = nodeid.partition("::")[0]
+    return "ray" if _needs_ray(file) else file
+
+
+@cache
+def _needs_ray(file: str) -> bool:
+    return "mark.ray" in (Path(__file__).parents[1] / file).read_text()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Several workers (`make test`): each file is for one of them, and Ray, which takes longest, is begun with."""
-    items.sort(key=lambda item: item.get_closest_marker("ray") is None)
-    for item in items:
-        group = "ray" if item.get_closest_marker("ray") else item.path.relative_to(item.config.rootpath).as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Ray comes first: it takes longest."""
+    items.sort(key=lambda item: share_of(item.nodeid) != "ray")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Gives out shares in their order."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Sharing(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return share_of(nodeid)
+
+    return Sharing(config, log)
