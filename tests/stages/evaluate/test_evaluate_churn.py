@@ -46,16 +46,18 @@ def register_again(ws: Workspace, leave_out: str = "", **changes: Any) -> str:
     return str(ws.registry.register(replace(version.card, **changes), files).version)
 
 
-def test_on_its_own_holdout_a_version_has_exactly_the_numbers_of_its_card(
+def test_on_its_own_holdout_a_version_has_the_numbers_of_its_card(
     trained_company: Workspace, both: ChurnEvaluation
 ) -> None:
+    # Not to the last bit: a sum over a window is put together from pieces between all cut-offs that are built together,
+    # which were others when the version was trained.
     for version in both.versions[:2]:
         card = trained_company.registry.get("churn", version.name.rpartition("@")[2]).card
         assert both.as_ofs == tuple(moment.isoformat() for moment in card.training_window.holdout_as_ofs)
         for name, metric in card.metrics.items():
             value = version.metrics[name]
             assert (metric.value, metric.low, metric.high) == (
-                (value.value, value.low, value.high) if value else (None, None, None)
+                pytest.approx((value.value, value.low, value.high), rel=1e-12) if value else (None, None, None)
             ), name
 
 
