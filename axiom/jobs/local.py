@@ -116,7 +116,11 @@ def _is_driver(pid: int, job_id: str) -> bool:
     if not process_exists(pid):
         return False
     try:
-        return job_id.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        # None yet: it was spawned a moment ago. What has been given its number meanwhile leads no session of its own.
+        return job_id.encode() in words if words else os.getsid(pid) == pid
+    except ProcessLookupError:
+        return False
     except OSError:
         return True  # no such folder on this system
 

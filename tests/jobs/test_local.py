@@ -17,6 +17,7 @@ from axiom.db import Database
 from axiom.db.jobs import NewJob
 from axiom.db.processes import process_exists
 from axiom.jobs.backend import environment_of
+from axiom.jobs.local import _is_driver
 from axiom.jobs.service import JobService
 from axiom.pipelines.ingest import ingest_source
 from axiom.pipelines.workspace import create, opened
@@ -83,6 +84,20 @@ def test_a_job_goes_on_with_what_the_settings_say_and_not_the_environment(
     monkeypatch.setenv("AXIOM_HOME", str(tmp_path / "elsewhere"))
     done = jobs.wait(jobs.submit("quality", {"as_of": "2023-07-01"}).job_id, every=0.1)
     assert done.status == "succeeded", done.error
+
+
+def test_a_driver_is_one_from_the_moment_it_is_spawned() -> None:
+    """Its command line is empty for some microseconds, and was then taken for somebody else's."""
+    command = [sys.executable, "-S", "-c", "import time; time.sleep(60)", "job-1"]
+    for _ in range(100):
+        pid = os.posix_spawn(command[0], command, {}, setsid=True)
+        try:
+            assert _is_driver(pid, "job-1")
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+    assert not _is_driver(pid, "job-1")
+    assert not _is_driver(os.getpid(), "job-1")
 
 
 def test_a_driver_that_is_killed_is_noticed_and_its_job_tried_again(jobs: JobService) -> None:
