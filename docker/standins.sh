@@ -13,11 +13,11 @@ python3 -m zipfile -e "$work"/uv-*.whl "$work/wheel"
 tar --create --mode 755 --directory "$work"/wheel/uv-*.data/scripts uv | podman import --quiet - "$uv"
 
 # Bookworm is the Debian whose own Python is 3.11.
-debootstrap --variant=minbase --include=ca-certificates,python3.11,python3-distutils bookworm "$work/root"
-for name in python python3 python3.11; do ln -s /usr/bin/python3.11 "$work/root/usr/local/bin/$name"; done
-mkdir "$work/root/etc/uv"
-echo 'native-tls = true' > "$work/root/etc/uv/uv.toml" # trust the certificates of the system, as apt and pip do
+debootstrap --variant=minbase --include=ca-certificates,python3.11,python3-distutils bookworm "$work/base"
+for name in python python3 python3.11; do ln -s /usr/bin/python3.11 "$work/base/usr/local/bin/$name"; done
+mkdir "$work/base/etc/uv"
+echo 'native-tls = true' > "$work/base/etc/uv/uv.toml" # trust the certificates of the system, as apt and pip do
 echo 'DPkg::Post-Invoke { "rm -rf /var/cache/apt/archives/*.deb /var/cache/apt/*.bin"; };' \
-    > "$work/root/etc/apt/apt.conf.d/docker-clean" # as in every published image of Debian
-rm -rf "$work"/root/var/lib/apt/lists/* "$work"/root/var/cache/apt/*.bin "$work"/root/var/cache/apt/archives/*.deb
-tar --create --directory "$work/root" . | podman import --quiet - "docker.io/library/$python"
+    > "$work/base/etc/apt/apt.conf.d/docker-clean" # as in every published image of Debian
+rm -rf "$work"/base/var/lib/apt/lists/* "$work"/base/var/cache/apt/*.bin "$work"/base/var/cache/apt/archives/*.deb
+tar --create --directory "$work/base" . | podman import --quiet - "docker.io/library/$python"
