@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from axiom.errors import MisuseError
+from axiom.serve.predict import deployment
 from axiom.serve.predict.deployment import Predict
 from axiom.serve.predict.options import PredictOptions
 
@@ -65,7 +67,10 @@ def test_another_model_line_answers_and_one_that_is_not_there_leaves_the_one_bef
 
 
 @pytest.fixture
-def deployed(own: Settings) -> Iterator[Predict]:
+def deployed(own: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Predict]:
+    """A replica as Ray makes it. Logging and the time that a thread may run for belong to the process of the tests."""
+    monkeypatch.setattr(deployment, "configure_logging", lambda _settings: None)
+    monkeypatch.setattr(deployment, "SWITCH_SECONDS", sys.getswitchinterval())
     found = Predict({"settings": {"home": str(own.home), "auth": "off"}})
     yield found
     found._replica.close()
